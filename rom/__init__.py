@@ -1,0 +1,1 @@
+"""Reduced models: bases, regression and the queries that engineers send (no code yet)."""

@@ -1,0 +1,1 @@
+"""Full-order models on PETSc and DOLFINx; parameters, sampling and problems are plain NumPy."""

@@ -1,0 +1,149 @@
+"""What a problem is: parameters, a reference mesh, and one case per parameter vector.
+
+Everything here is plain NumPy, so that a study can be checked, listed and drawn without loading
+PETSc. The full-order model (`solvers.model`) turns a `FlowCase` into a trajectory.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from solvers.mesh import FloatArray, ReferenceMesh
+from solvers.parameters import ParameterSpace
+
+__all__ = [
+    "FlowCase",
+    "Force",
+    "Inflow",
+    "PressureDifference",
+    "Problem",
+    "ProblemSettings",
+    "at_rest",
+    "no_pressure",
+]
+
+type Field = Callable[[FloatArray, float], FloatArray]
+
+
+@final
+@dataclass(frozen=True)
+class Inflow:
+    """Prescribed velocity on the boundary part `part`.
+
+    `velocity` maps points (n, gdim) in metres and a time in seconds to (n, gdim) m/s.
+    """
+
+    part: str
+    velocity: Field
+
+
+@final
+@dataclass(frozen=True)
+class Force:
+    """Force of the fluid on the boundary part `part` along `axis`, times `scale`."""
+
+    name: str
+    long_name: str
+    part: str
+    axis: int
+    scale: float
+    units: str = "1"
+
+
+@final
+@dataclass(frozen=True)
+class PressureDifference:
+    """Kinematic pressure at vertex `first` minus that at vertex `second`, m^2/s^2."""
+
+    name: str
+    long_name: str
+    first: int
+    second: int
+    units: str = "m2 s-2"
+
+
+@final
+@dataclass(frozen=True)
+class FlowCase:
+    """Incompressible flow for one parameter vector.
+
+    Attributes
+    ----------
+    viscosity : kinematic viscosity, m^2/s
+    conditions : prescribed velocities; where parts meet the later one holds
+    outflow : boundary parts left open (do-nothing); none for an enclosed flow
+    velocity, pressure : initial fields, functions of points (n, gdim) and time
+    forces, differences : quantities of interest of this problem
+    """
+
+    viscosity: float
+    conditions: tuple[Inflow, ...]
+    outflow: tuple[str, ...]
+    velocity: Field
+    pressure: Callable[[FloatArray], FloatArray]
+    forces: tuple[Force, ...] = ()
+    differences: tuple[PressureDifference, ...] = ()
+
+
+class ProblemSettings(BaseModel):
+    """Choices of a problem that are not sampled: resolution, kind of inflow and the like."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Problem(ABC):
+    """A parametrised equation on a family of deformations of one reference mesh.
+
+    Parameters
+    ----------
+    settings : an instance of the class's `Settings`
+
+    Attributes
+    ----------
+    name, title, equations : how it is called, on the command line, in figures and in cards
+    defaults : value of each parameter that a study does not mention
+    Settings : the class of its settings
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    equations: ClassVar[str] = (
+        "$\\partial_t u + (u\\cdot\\nabla)u - \\nu\\Delta u + \\nabla p = 0$, $\\nabla\\cdot u = 0$"
+    )
+    defaults: ClassVar[Mapping[str, float]]
+    Settings: ClassVar[type[ProblemSettings]]
+
+    @classmethod
+    @abstractmethod
+    def space(cls) -> ParameterSpace:
+        """Return the parameters with their widest admissible bounds."""
+
+    @abstractmethod
+    def reference_mesh(self) -> ReferenceMesh:
+        """Return the mesh for the reference geometry, in canonical order."""
+
+    @abstractmethod
+    def deform(self, points: FloatArray, mu: Mapping[str, float]) -> FloatArray:
+        """Return the positions (n, gdim) of the reference `points` in the geometry of `mu`."""
+
+    @abstractmethod
+    def check(self, mu: Mapping[str, float]) -> None:
+        """Raise `UserError` if `mu` describes an impossible geometry."""
+
+    @abstractmethod
+    def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> FlowCase:
+        """Return the flow for `mu` on `mesh`, the reference mesh."""
+
+
+def at_rest(points: FloatArray, time: float) -> FloatArray:  # noqa: ARG001 - a Field
+    """Return zero velocity (n, gdim)."""
+    return np.zeros_like(points)
+
+
+def no_pressure(points: FloatArray) -> FloatArray:
+    """Return zero pressure (n,)."""
+    return np.zeros(len(points))

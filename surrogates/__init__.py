@@ -1,0 +1,1 @@
+"""Neural surrogates and their online training (no code yet)."""
