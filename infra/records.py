@@ -11,7 +11,8 @@ Importing this module loads pydantic, but no storage library.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast, final
+from functools import cache
+from typing import Any, cast, final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -194,7 +195,7 @@ def to_json(record: Record) -> str:
         If a value is not of the declared type, for example a NumPy integer.
     """
     try:
-        text = TypeAdapter(type(record)).dump_json(record, indent=2, warnings="error")
+        text = _adapter(type(record)).dump_json(record, indent=2, warnings="error")
     except PydanticSerializationError as error:
         raise StoreError(
             f"Expected plain Python values in {type(record).__name__}; received: {error}. "
@@ -240,7 +241,7 @@ def from_json[R: Record](kind: type[R], text: str | bytes) -> R:
         If the text is not JSON, or an entry is missing, unknown or of the wrong type.
     """
     try:
-        return TypeAdapter(kind).validate_json(text)
+        return cast(R, _adapter(kind).validate_json(text))
     except ValidationError as error:
         raise _unreadable(kind, error) from error
 
@@ -266,9 +267,19 @@ def from_dict[R: Record](kind: type[R], data: Mapping[str, Json]) -> R:
         If an entry is missing, unknown or of the wrong type.
     """
     try:
-        return TypeAdapter(kind).validate_python(data)
+        return cast(R, _adapter(kind).validate_python(data))
     except ValidationError as error:
         raise _unreadable(kind, error) from error
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return _cached_adapter(kind)
+
+
+@cache
+def _cached_adapter(kind: type) -> TypeAdapter[Any]:
+    # Building one takes milliseconds; a catalogue reads thousands of records.
+    return TypeAdapter(kind)
 
 
 def _unreadable(kind: type, error: ValidationError) -> StoreError:

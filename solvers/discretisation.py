@@ -57,6 +57,7 @@ class Discretisation:
     mesh, facets : DOLFINx mesh and the tags of its boundary facets
     quadratic, linear : scalar P2 and P1 function spaces
     vertices : (n_geometry,) canonical vertex of each local geometry node
+    nodes, corners : canonical number of each local (owned or ghost) dof of `quadratic`, `linear`
     gather_quadratic, gather_linear : collectors on rank 0
     """
 
@@ -66,6 +67,8 @@ class Discretisation:
     quadratic: Any
     linear: Any
     vertices: IntArray
+    nodes: IntArray
+    corners: IntArray
     gather_quadratic: Gatherer
     gather_linear: Gatherer
 
@@ -97,6 +100,7 @@ def distribute(reference: ReferenceMesh, comm: Any) -> Discretisation:
     vertices = np.asarray(mesh.geometry.input_global_indices, dtype=np.int64)
     quadratic = dolfinx.fem.functionspace(mesh, ("Lagrange", 2))
     linear = dolfinx.fem.functionspace(mesh, ("Lagrange", 1))
+    nodes, corners = (_numbers(space, reference, vertices) for space in (quadratic, linear))
     return Discretisation(
         reference=reference,
         mesh=mesh,
@@ -104,13 +108,21 @@ def distribute(reference: ReferenceMesh, comm: Any) -> Discretisation:
         quadratic=quadratic,
         linear=linear,
         vertices=vertices,
-        gather_quadratic=_gatherer(quadratic, reference, vertices, reference.n_nodes),
-        gather_linear=_gatherer(linear, reference, vertices, reference.n_vertices),
+        nodes=nodes,
+        corners=corners,
+        gather_quadratic=_gatherer(quadratic, nodes, reference.n_nodes),
+        gather_linear=_gatherer(linear, corners, reference.n_vertices),
     )
 
 
-def _gatherer(space: Any, reference: ReferenceMesh, vertices: IntArray, size: int) -> Gatherer:
-    """Number the owned degrees of freedom of `space` canonically, cell by cell."""
+def _gatherer(space: Any, numbers: IntArray, size: int) -> Gatherer:
+    """Return the collector of the owned part of a space."""
+    owned = space.dofmap.index_map.size_local
+    return Gatherer(space.mesh.comm, numbers[:owned].copy(), size)
+
+
+def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArray:
+    """Number the local degrees of freedom of `space` canonically, cell by cell."""
     mesh = space.mesh
     corners = vertices[mesh.geometry.dofmap]
     cell_type = getattr(basix.CellType, mesh.topology.cell_name())
@@ -122,7 +134,7 @@ def _gatherer(space: Any, reference: ReferenceMesh, vertices: IntArray, size: in
     index_map = space.dofmap.index_map
     numbers = np.zeros(index_map.size_local + index_map.num_ghosts, dtype=np.int64)
     numbers[space.dofmap.list] = np.concatenate(nodes, axis=1)
-    return Gatherer(mesh.comm, numbers[: index_map.size_local].copy(), size)
+    return numbers
 
 
 def _tag_facets(mesh: Any, reference: ReferenceMesh, vertices: IntArray) -> Any:

@@ -71,11 +71,23 @@ class FlowOperators:
         self.poisson.refilled()
         self.projection.refilled()
 
-    def convection(self, velocity: FloatArray) -> FloatArray:
-        """Return (n_cells, n, n) convection matrices for nodal velocities (n_cells, n, gdim)."""
-        elements = self.tensors.convections(self.geometry, velocity)
+    def convection(self, velocity: FloatArray) -> tuple[FloatArray, float]:
+        r"""Return the convection matrices of a velocity and its Courant rate on this rank.
+
+        Parameters
+        ----------
+        velocity : (n_cells, n, gdim) nodal values w, m/s
+
+        Returns
+        -------
+        elements : (n_cells, n, n) matrices
+        rate : largest :math:`|J^{-1} w|_\infty`, 1/s; times the step it is the Courant number,
+            the part of a cell's edge crossed in a step
+        """
+        crossing = velocity @ np.swapaxes(self.geometry.inverse, 1, 2)
+        elements = self.tensors.convections(self.geometry, crossing)
         self._backflow.add_to(elements, self.geometry, velocity)
-        return elements
+        return elements, float(np.abs(crossing).max(initial=0.0))
 
     def cell_values(self, vectors: list[Any]) -> FloatArray:
         """Return the (n_cells, n, gdim) nodal values of ghosted vectors, one per component."""
@@ -84,14 +96,6 @@ class FlowOperators:
             with vector.localForm() as local:
                 columns.append(local.getArray(readonly=True)[self.cell_nodes])
         return np.stack(columns, axis=-1)
-
-    def courant_rate(self, velocity: FloatArray) -> float:
-        r"""Return the largest :math:`|J^{-1} w|_\infty` of this rank, 1/s.
-
-        Times the step it is the Courant number: the part of a cell's edge crossed in a step.
-        """
-        crossing = velocity @ np.swapaxes(self.geometry.inverse, 1, 2)
-        return float(np.abs(crossing).max(initial=0.0))
 
     def volume(self) -> float:
         """Return the volume of this rank's cells, m^gdim."""
@@ -128,8 +132,7 @@ class FlowOperators:
             dim = self.disc.mesh.topology.dim
             dofs = dolfinx.fem.locate_dofs_topological(space, dim - 1, facets)
         else:
-            corners = self.disc.vertices[self.disc.mesh.geometry.dofmap]
-            dofs = np.unique(space.dofmap.list[corners == 0])
+            dofs = np.flatnonzero(self.disc.corners == 0)
         return (dofs[dofs < owned] + start).astype(PETSc.IntType)
 
     def _constrain(self) -> None:

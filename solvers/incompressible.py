@@ -33,21 +33,13 @@ from solvers.flow_operators import FlowOperators
 from solvers.linear import LinearSolver
 from solvers.mesh import FloatArray
 from solvers.operators import ghosted_vector
+from solvers.problem import Inflow
 
-__all__ = ["FlowState", "FlowStepper", "VelocityCondition"]
+__all__ = ["FlowState", "FlowStepper", "StepTerms"]
 
 type VelocityFunction = Callable[[FloatArray, float], FloatArray]
 
 _SAME = PETSc.Mat.Structure.SAME_NONZERO_PATTERN
-
-
-@final
-@dataclass(frozen=True)
-class VelocityCondition:
-    """Prescribed velocity on a boundary part: `value` maps (n, gdim) points and a time to (n, gdim)."""
-
-    part: str
-    value: VelocityFunction
 
 
 @final
@@ -76,6 +68,27 @@ class FlowState:
 
 
 @final
+@dataclass(frozen=True)
+class StepTerms:
+    r"""What one step's momentum equation was made of; valid until the next step.
+
+    Attributes
+    ----------
+    convection : (n_cells, n, n) convection matrices of this rank's cells
+    pressure : ghosted vector of the extrapolated pressure :math:`\pi`
+    scheme : BDF2 coefficients of the step
+    step : seconds
+    courant_rate : largest rate at which this rank's cells were crossed, 1/s
+    """
+
+    convection: FloatArray
+    pressure: Any
+    scheme: Differences
+    step: float
+    courant_rate: float
+
+
+@final
 class FlowStepper:
     """Advance a `FlowState` on fixed geometry and viscosity.
 
@@ -93,7 +106,7 @@ class FlowStepper:
         self,
         operators: FlowOperators,
         viscosity: float,
-        conditions: Sequence[VelocityCondition],
+        conditions: Sequence[Inflow],
         *,
         options: Mapping[str, str],
         rtol: float,
@@ -114,7 +127,8 @@ class FlowStepper:
         self._right = operators.mass.createVecLeft()
         self._work = operators.mass.createVecLeft()
         self._source = operators.pressure_mass.createVecLeft()
-        self._extrapolated = operators.pressure_mass.createVecLeft()
+        self._extrapolated = ghosted_vector(operators.disc.linear)
+        self._divergence = operators.pressure_mass.createVecLeft()
 
     def start(
         self, time: float, velocity: VelocityFunction, pressure: Callable[[FloatArray], FloatArray]
@@ -131,29 +145,38 @@ class FlowStepper:
         start.array[:] = pressure(disc.positions(disc.linear)[: start.local_size])
         return FlowState(time, levels, start, [start.duplicate(), start.duplicate()])
 
-    def convecting(self, state: FlowState, step: float) -> FloatArray:
-        """Return the extrapolated velocity (n_cells, n, gdim) for the next `step`."""
-        ratio = differences(step, state.step).ratio
+    def advance(self, state: FlowState, step: float) -> StepTerms:
+        """Advance `state` in place by `step` seconds.
+
+        Raises
+        ------
+        DivergedError
+            If the velocity is no longer finite.
+        LinearSolveError
+            If the momentum system misses its tolerance.
+        """
+        scheme = differences(step, state.step)
+        convection, rate = self.operators.convection(self._convecting(state, scheme.ratio))
+        self._refill(scheme.now / step, convection)
+        new = self._tentative(state, scheme, step)
+        increment = self._correct(state, new, scheme.now / step)
+        self._shift(state, new, increment, step, scheme)
+        return StepTerms(convection, self._extrapolated, scheme, step, rate)
+
+    def destroy(self) -> None:
+        """Free the PETSc objects that belong to this stepper; collective."""
+        self.momentum.destroy()
+        vectors = (self._right, self._work, self._source, self._extrapolated, self._divergence)
+        for item in (self._constant, self._matrix, *vectors):
+            item.destroy()
+
+    def _convecting(self, state: FlowState, ratio: float) -> FloatArray:
+        """Return the extrapolated velocity (n_cells, n, gdim)."""
         values = self.operators.cell_values(state.velocity[0])
         if ratio == 0.0:
             return values
         before = self.operators.cell_values(state.velocity[1])
         return (1 + ratio) * values - ratio * before
-
-    def advance(self, state: FlowState, step: float) -> FloatArray:
-        """Advance `state` in place by `step` seconds; return the convection matrices used.
-
-        Raises
-        ------
-        DivergedError, LinearSolveError
-        """
-        scheme = differences(step, state.step)
-        convection = self.operators.convection(self.convecting(state, step))
-        self._refill(scheme.now / step, convection)
-        new = self._tentative(state, scheme, step)
-        increment = self._correct(state, new, scheme.now / step)
-        self._shift(state, new, increment, step, scheme)
-        return convection
 
     def _refill(self, scale: float, convection: FloatArray) -> None:
         if scale != self._scale:
@@ -195,6 +218,9 @@ class FlowStepper:
         state.pressure.copy(self._extrapolated)
         for weight, scale, increment in zip(weights, state.scales, state.increments, strict=True):
             self._extrapolated.axpy(-weight * scale / step, increment)
+        self._extrapolated.ghostUpdate(
+            addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD
+        )
         return self._extrapolated
 
     def _guess(self, state: FlowState, step: float, new: list[Any]) -> None:
@@ -218,8 +244,8 @@ class FlowStepper:
                 "expected finite values. Reduce time.step (or time.cfl), or refine the mesh."
             )
         if self.rotational:
-            operators.projection.solve(source, self._extrapolated)
-            state.pressure.axpy(-self.viscosity, self._extrapolated)
+            operators.projection.solve(source, self._divergence)
+            state.pressure.axpy(-self.viscosity, self._divergence)
         source.scale(-scale)
         start = source.getOwnershipRange()[0]
         source.array[operators.pressure_rows - start] = 0.0
@@ -241,13 +267,13 @@ class FlowStepper:
     def _zeros(self) -> list[Any]:
         return [ghosted_vector(self._space) for _ in range(self.operators.disc.reference.gdim)]
 
-    def _locate(self, condition: VelocityCondition) -> tuple[Any, FloatArray, VelocityFunction]:
+    def _locate(self, condition: Inflow) -> tuple[Any, FloatArray, VelocityFunction]:
         disc = self.operators.disc
         facets = disc.facets.find(disc.reference.names[condition.part])
         dim = disc.mesh.topology.dim
         dofs = dolfinx.fem.locate_dofs_topological(self._space, dim - 1, facets)
         dofs = dofs[dofs < self._space.dofmap.index_map.size_local]
-        return dofs, disc.positions(self._space)[dofs], condition.value
+        return dofs, disc.positions(self._space)[dofs], condition.velocity
 
     def _constrained_rows(self) -> Any:
         start = self._space.dofmap.index_map.local_range[0]

@@ -108,11 +108,12 @@ class Parameter:
 
     def problem_with(self, value: object) -> str | None:
         """Say what is wrong with `value`, or return None if it is inside the bounds."""
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        # NaN and infinities fail this comparison too.
-        if number and self.low <= float(value) <= self.high:  # type: ignore[arg-type]
+        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            kind = "a number in"
+        elif self.low <= value <= self.high:  # false for NaN and infinities too
             return None
-        kind = "a value in" if number else "a number in"
+        else:
+            kind = "a value in"
         return f"{self.name}: expected {kind} {self.range_text}, received {value!r}"
 
     def _parsed(self, to: Restriction) -> Interval:
@@ -208,12 +209,13 @@ class ParameterSpace:
             raise UserError("expected unit coordinates in [0, 1]; map values with to_unit first")
         values = (1 - u) * low + u * high
         values[:, log] = low[log] ** (1 - u[:, log]) * high[log] ** u[:, log]
-        # Rounding may step over a bound by one unit in the last place.
-        return np.clip(values, low, high)
+        # Rounding may step over a bound, and vectorised powers need not be exact at 0 and 1.
+        inside = np.clip(values, low, high)
+        return np.where(u == 0, low, np.where(u == 1, high, inside))
 
     def mu(self, row: ArrayLike) -> dict[str, float]:
         """Return the mapping of all names to numbers for one row of values, shape (d,)."""
-        values = iter(self._rows(np.atleast_2d(np.asarray(row, dtype=np.float64)))[0])
+        values = iter(self._rows(np.asarray(row, dtype=np.float64)[np.newaxis])[0])
         return {p.name: float(p.low if p.fixed else next(values)) for p in self.parameters}
 
     def array(self, mus: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:

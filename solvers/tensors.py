@@ -21,7 +21,7 @@ from typing import Any, final
 import numpy as np
 
 from solvers.backend import basix
-from solvers.mesh import FloatArray
+from solvers.mesh import FloatArray, IntArray
 
 __all__ = ["CellGeometry", "ReferenceTensors", "cell_geometry", "reference_tensors"]
 
@@ -39,6 +39,10 @@ class CellGeometry:
 
     determinant: FloatArray
     inverse: FloatArray
+
+    def subset(self, cells: IntArray) -> "CellGeometry":
+        """Return the maps of some cells."""
+        return CellGeometry(self.determinant[cells], self.inverse[cells])
 
 
 def cell_geometry(corners: FloatArray) -> CellGeometry:
@@ -94,18 +98,25 @@ class ReferenceTensors:
         weight = cells.determinant[:, None] * cells.inverse[:, :, axis]
         return np.einsum("ca,aij->cij", weight, self.divergence)
 
-    def convections(self, cells: CellGeometry, velocity: FloatArray) -> FloatArray:
-        """Return convection matrices (n_cells, n, n) for nodal velocities (n_cells, n, gdim)."""
-        weight = cells.determinant[:, None, None] * cells.inverse
-        scaled = velocity @ np.swapaxes(weight, 1, 2)
+    def convections(self, cells: CellGeometry, crossing: FloatArray) -> FloatArray:
+        """Return convection matrices (n_cells, n, n).
+
+        Parameters
+        ----------
+        cells : geometry of the cells
+        crossing : (n_cells, n, gdim) nodal velocities in reference coordinates
+            :math:`J^{-1} w`, 1/s
+        """
+        scaled = crossing * cells.determinant[:, None, None]
         n = self.mass.shape[0]
-        return (scaled.reshape(len(scaled), -1) @ self.convection).reshape(-1, n, n)
+        return (scaled.reshape(-1, len(self.convection)) @ self.convection).reshape(-1, n, n)
 
 
 def _contract_metric(cells: CellGeometry, tensor: FloatArray) -> FloatArray:
     metric = np.einsum("c,cad,cbd->cab", cells.determinant, cells.inverse, cells.inverse)
     shape = (len(metric), *tensor.shape[2:])
-    return (metric.reshape(len(metric), -1) @ tensor.reshape(metric[0].size, -1)).reshape(shape)
+    gdim = metric.shape[1]
+    return (metric.reshape(-1, gdim**2) @ tensor.reshape(gdim**2, -1)).reshape(shape)
 
 
 def reference_tensors(gdim: int) -> ReferenceTensors:

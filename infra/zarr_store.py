@@ -1,0 +1,250 @@
+"""A dataset as plain Zarr v3 on a POSIX file system, with its records beside it.
+
+The Zarr library is loaded when arrays are created or read; writing samples does not need it.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from infra.description import ArraySpec, DatasetDescription, difference
+from infra.errors import ChecksumError, StoreError, StoreMismatchError, storage_errors
+from infra.files import (
+    FileLock,
+    flush_folder,
+    flush_tree,
+    locked,
+    require_space,
+    write_durably,
+)
+from infra.layout import Layout, required_bytes
+from infra.paths import DatasetPaths
+from infra.records import CommitRecord, FailureRecord, Sample, from_json, to_json
+from infra.shard import BloscSettings
+from infra.store import SnapshotStore
+from infra.stream import TrajectorySink
+from infra.zarr_sink import ZarrSink
+
+if TYPE_CHECKING:
+    from zarr import Array
+    from zarr.core.metadata import ArrayV3Metadata
+
+__all__ = ["ZarrStore", "open_store"]
+
+
+def open_store(root: Path) -> "ZarrStore":
+    """Open an existing dataset.
+
+    Parameters
+    ----------
+    root
+        The folder of the dataset, which holds ``data.zarr``.
+
+    Returns
+    -------
+    ZarrStore
+        The store; its `description` has been read.
+
+    Raises
+    ------
+    StoreError
+        If there is no dataset, or it was damaged.
+    """
+    store = ZarrStore(root)
+    store.description  # noqa: B018 -- a missing dataset shall be noticed here, not later
+    return store
+
+
+@final
+class ZarrStore(SnapshotStore):
+    """Store of one dataset in a folder; any number of processes may use it at once.
+
+    Parameters
+    ----------
+    root
+        The folder; it need not exist before `create`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._paths = DatasetPaths(Path(root))
+        self._codec = BloscSettings()
+        self._arrays: dict[str, Array[ArrayV3Metadata]] = {}
+
+    @property
+    def paths(self) -> DatasetPaths:
+        """All paths of the dataset."""
+        return self._paths
+
+    @cached_property
+    def description(self) -> DatasetDescription:
+        """What the dataset holds; read once, since it never changes."""
+        with storage_errors(self._paths.root):
+            if not self._paths.data.exists():
+                raise StoreError(
+                    f"Expected a dataset in {self._paths.root}; there is no {self._paths.data}. "
+                    "Create it, or give the right folder."
+                )
+            described = DatasetDescription.from_json(self._paths.layout.read_bytes())
+            metadata = json.loads((self._paths.data / "zarr.json").read_bytes())
+        stored = metadata["attributes"].get("layout_digest")
+        if stored != described.digest:
+            raise StoreError(
+                f"Expected the layout {stored} of {self._paths.data}; received "
+                f"{described.digest} in {self._paths.layout}. Restore the file that was changed."
+            )
+        return described
+
+    def create(self, layout: Layout) -> None:
+        """Create the dataset, see `SnapshotStore.create`."""
+        with storage_errors(self._paths.root):
+            for folder in self._paths.folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            with locked(self._paths.dataset_lock):
+                if not self._paths.data.exists():
+                    self._build(layout)
+        found = difference(self.description, layout.description)
+        if found is not None:
+            raise StoreMismatchError(*found)
+
+    def committed(self) -> frozenset[int]:
+        """Return the indices of the committed samples."""
+        return self._paths.indices(self._paths.commits)
+
+    def is_committed(self, index: int) -> bool:
+        """Return whether this sample has a commit record."""
+        return self._paths.commit(index).exists()
+
+    def failures(self) -> Mapping[int, FailureRecord]:
+        """Return the failure records of the samples that are not committed, by index."""
+        committed = self.committed()
+        return dict(self._failures(committed))
+
+    def record(self, index: int) -> CommitRecord:
+        """Return the commit record of a sample."""
+        self._require_committed(index)
+        with storage_errors(self._paths.commits):
+            return from_json(CommitRecord, self._paths.commit(index).read_bytes())
+
+    def forgive(self, indices: Iterable[int]) -> None:
+        """Remove the failure records of these samples."""
+        with storage_errors(self._paths.failures):
+            for index in indices:
+                self._paths.failure(index).unlink(missing_ok=True)
+
+    def static(self, name: str) -> np.ndarray:
+        """Read an array that was written at creation."""
+        names = [array.name for array in self.description.static]
+        if name not in names:
+            raise StoreError(f"Expected one of {names}; received {name!r}.")
+        return np.asarray(self._array(name)[...])
+
+    def verify(self, index: int) -> None:
+        """Compute the checksums of a committed sample again, one frame at a time."""
+        record = self.record(index)
+        for name, spec in self.description.specs.items():
+            expected = record.checksums.get(name, "none")
+            received = self._checksum(index, spec)
+            if received != expected:
+                raise ChecksumError(
+                    f"`{name}` of sample {index}: expected SHA-256 {expected}; received "
+                    f"{received}. The stored data were changed: remove "
+                    f"{self._paths.commit(index)} and compute the sample again."
+                )
+
+    def finalise(self) -> None:
+        """Write the status of all samples, and remove what dead attempts left."""
+        from infra.zarr_format import STATUS_MEANINGS, write_status
+
+        with storage_errors(self._paths.root), locked(self._paths.dataset_lock):
+            status = np.zeros(len(self.samples), np.int8)
+            status[sorted(self.failures())] = STATUS_MEANINGS.index("failed")
+            status[sorted(self.committed())] = STATUS_MEANINGS.index("committed")
+            write_status(self._paths.data, status)
+            for index, folder in self._paths.attempts():
+                self._remove_if_dead(index, folder)
+
+    def _sink(self, sample: Sample) -> TrajectorySink:
+        return ZarrSink(self.description, sample, self._paths, self._codec)
+
+    def _fail(self, record: FailureRecord) -> None:
+        final_path = self._paths.failure(record.sample.index)
+        staged = self._paths.staging / f"failure.{uuid.uuid4().hex}"
+        with storage_errors(final_path):
+            write_durably(staged, to_json(record).encode())
+            staged.replace(final_path)
+            flush_folder(final_path.parent)
+
+    def _read(self, index: int, name: str, frame: int | None) -> np.ndarray:
+        array = self._array(name)
+        with storage_errors(self._paths.data):
+            return np.asarray(array[index] if frame is None else array[index, frame])
+
+    def _array(self, name: str) -> "Array[ArrayV3Metadata]":
+        from infra.zarr_format import open_array
+
+        if name not in self._arrays:
+            with storage_errors(self._paths.data):
+                self._arrays[name] = open_array(self._paths.data, name)
+        return self._arrays[name]
+
+    def _build(self, layout: Layout) -> None:
+        """Build the hierarchy aside and rename it: it is complete as soon as it is visible."""
+        from infra.zarr_format import write_hierarchy
+
+        if self.committed():
+            raise StoreError(
+                f"Expected {self._paths.data} beside the commit records in "
+                f"{self._paths.commits}; it is gone. Restore it, or remove {self._paths.root}."
+            )
+        require_space(self._paths.root, required_bytes(layout))
+        for old in self._paths.staging.glob("create.*"):
+            rmtree(old, ignore_errors=True)
+        building = self._paths.creation(uuid.uuid4().hex)
+        building.mkdir()
+        write_hierarchy(building / "data.zarr", layout, self._codec)
+        write_durably(building / "layout.json", layout.description.to_json().encode())
+        flush_tree(building)
+        (building / "layout.json").replace(self._paths.layout)
+        (building / "data.zarr").rename(self._paths.data)
+        flush_folder(self._paths.root)
+        building.rmdir()
+
+    def _failures(self, committed: frozenset[int]) -> Iterator[tuple[int, FailureRecord]]:
+        for index in sorted(self._paths.indices(self._paths.failures) - committed):
+            try:
+                text = self._paths.failure(index).read_bytes()
+            except FileNotFoundError:
+                continue  # a commit has just removed it
+            yield index, from_json(FailureRecord, text)
+
+    def _checksum(self, index: int, spec: ArraySpec) -> str:
+        frames = range(len(self.description.times)) if self._by_frame(spec) else [None]
+        digest = hashlib.sha256()
+        little_endian = np.dtype(spec.dtype).newbyteorder("<")
+        try:
+            for frame in frames:
+                values = self._read(index, spec.name, frame)
+                digest.update(np.ascontiguousarray(values, little_endian).data)
+        except (RuntimeError, ValueError) as error:
+            return f"none, since it cannot be decoded ({error})"
+        return digest.hexdigest()
+
+    @staticmethod
+    def _by_frame(spec: ArraySpec) -> bool:
+        return spec.streamed and not spec.series
+
+    def _remove_if_dead(self, index: int, folder: Path) -> None:
+        """Remove an attempt's folder unless its process lives, which then holds the lock."""
+        lock = FileLock(self._paths.lock(index))
+        if lock.acquire(wait=False):
+            try:
+                rmtree(folder, ignore_errors=True)
+            finally:
+                lock.release()
