@@ -54,8 +54,7 @@ class FlowState:
     pressure : linear pressure
     increments : the last two pressure increments, newest first
     scales : step / alpha_0 of the steps that made them, seconds
-    step : last step, None before the first, seconds
-    levels : number of velocity levels that hold computed values
+    steps : the last two steps, newest first, seconds
     """
 
     time: float
@@ -63,8 +62,18 @@ class FlowState:
     pressure: Any
     increments: list[Any]
     scales: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    step: float | None = None
-    levels: int = 1
+    steps: tuple[float, ...] = ()
+
+    @property
+    def step(self) -> float | None:
+        """The last step, None before the first, seconds."""
+        return self.steps[0] if self.steps else None
+
+    def destroy(self) -> None:
+        """Free the vectors; collective."""
+        levels = [vector for level in self.velocity for vector in level]
+        for vector in (*levels, self.pressure, *self.increments):
+            vector.destroy()
 
 
 @final
@@ -224,13 +233,14 @@ class FlowStepper:
         return self._extrapolated
 
     def _guess(self, state: FlowState, step: float, new: list[Any]) -> None:
-        """Extrapolate through the known levels: one order better than the scheme needs."""
-        weights = ([1.0, 0.0, 0.0], [2.0, -1.0, 0.0], [3.0, -3.0, 1.0])[min(state.levels, 3) - 1]
-        if state.step is not None and abs(step - state.step) > 1e-9 * step:
-            weights = [1.0, 0.0, 0.0]
+        """Extrapolate through the known levels: one order better than the scheme needs.
+
+        The result overwrites the oldest level, which `new` is.
+        """
+        weights = _extrapolation(step, state.steps)
         for axis, vector in enumerate(new):
-            levels = [state.velocity[k][axis].array_r for k in range(3)]
-            vector.array[:] = sum(w * level for w, level in zip(weights, levels, strict=True))
+            levels = [state.velocity[k][axis].array_r for k in range(len(weights))]
+            vector.array[:] = sum(w * v for w, v in zip(weights, levels, strict=True))
 
     def _correct(self, state: FlowState, new: list[Any], scale: float) -> Any:
         """Compute the increment and update the pressure; the older increment is recycled."""
@@ -260,9 +270,8 @@ class FlowStepper:
         state.velocity = [new, state.velocity[0], state.velocity[1]]
         state.increments = [increment, state.increments[0]]
         state.scales = [step / scheme.now, state.scales[0]]
-        state.levels += 1
         state.time += step
-        state.step = step
+        state.steps = (step, *state.steps[:1])
 
     def _zeros(self) -> list[Any]:
         return [ghosted_vector(self._space) for _ in range(self.operators.disc.reference.gdim)]
@@ -287,3 +296,19 @@ class FlowStepper:
                 vector.array[dofs] = prescribed[:, axis]
         for vector in vectors:
             vector.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
+
+
+def _extrapolation(step: float, steps: tuple[float, ...]) -> list[float]:
+    """Return the Lagrange weights that carry the known levels forward by `step`.
+
+    Levels lie at times 0, -s1, -(s1 + s2); the weights are one for constants, and exact for
+    polynomials of as many coefficients as there are levels.
+    """
+    nodes = [0.0]
+    for past in steps:
+        nodes.append(nodes[-1] - past)
+    weights = []
+    for i, node in enumerate(nodes):
+        others = [other for k, other in enumerate(nodes) if k != i]
+        weights.append(float(np.prod([(step - o) / (node - o) for o in others])))
+    return weights

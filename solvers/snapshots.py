@@ -1,0 +1,131 @@
+"""What a flow stores: the arrays of its dataset, their units and names. No PETSc here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from infra.layout import ArraySpec, Layout, ParameterColumn, StaticArray
+from infra.records import Sample
+from solvers.mesh import FloatArray, ReferenceMesh
+from solvers.parameters import ParameterSpace
+from solvers.problem import FlowCase, Problem
+
+__all__ = ["AXES", "FRAME_SERIES", "flow_layout", "geometry_varies"]
+
+AXES = ("x", "y", "z")
+# Series that every flow has beside the forces and pressure differences of its problem.
+FRAME_SERIES = {
+    "kinetic_energy": ("m5 s-3", "kinetic energy over density, depth 1 m"),
+    "divergence": ("m s-1", "L2 norm of the velocity's divergence"),
+    "courant": ("1", "Courant number of the last step"),
+}
+_ON_NODES = {"mesh": "mesh", "location": "node"}
+
+
+def geometry_varies(problem: Problem, mesh: ReferenceMesh, samples: Sequence[Sample]) -> bool:
+    """Tell whether any sample moves the reference mesh."""
+    return any(
+        not np.array_equal(problem.deform(mesh.points, sample.mu), mesh.points)
+        for sample in samples
+    )
+
+
+def flow_layout(
+    name: str,
+    problem: Problem,
+    space: ParameterSpace,
+    samples: Sequence[Sample],
+    mesh: ReferenceMesh,
+    times: FloatArray,
+    attrs: Mapping[str, Any],
+) -> Layout:
+    """Return the layout of a flow's dataset.
+
+    Velocity lives on the quadratic nodes (vertices first, then edge midpoints), pressure on the
+    vertices: ``node i < n_vertices`` is vertex i. Where parameters deform the mesh, the node
+    positions are stored per sample.
+
+    Parameters
+    ----------
+    name, attrs : name of the dataset and further global attributes
+    problem, space, samples : what is computed
+    mesh : reference mesh
+    times : (n_times,) output times, s
+    """
+    varies = geometry_varies(problem, mesh, samples)
+    case = problem.case(samples[0].mu, mesh)
+    axes = AXES[: mesh.gdim]
+    fields = [
+        ArraySpec(f"velocity_{a}", ("sample", "time", "node"), "m s-1", f"velocity along {a}", attrs=_ON_NODES)
+        for a in axes
+    ]
+    pressure = ArraySpec(
+        "pressure", ("sample", "time", "vertex"), "m2 s-2", "kinematic pressure (pressure / density)"
+    )
+    positions = [
+        ArraySpec(f"node_{a}", ("sample", "node"), "m", f"{a} of the node", attrs={"axis": a.upper()})
+        for a in axes
+    ]
+    return Layout(
+        name=name,
+        title=problem.title,
+        samples=tuple(samples),
+        parameters=tuple(
+            ParameterColumn(p.name, p.unit, p.description) for p in space.parameters
+        ),
+        dims={
+            "node": mesh.n_nodes,
+            "vertex": mesh.n_vertices,
+            "face": 4 * len(mesh.cells),
+            "cell": len(mesh.cells),
+            "corner": 3,
+        },
+        times=times,
+        arrays=(*fields, pressure, *(positions if varies else []), *_series(case)),
+        static=_static(mesh, varies),
+        attrs=attrs,
+    )
+
+
+def _series(case: FlowCase) -> list[ArraySpec]:
+    dims = ("sample", "time")
+    own = [(q.name, q.units, q.long_name) for q in (*case.forces, *case.differences)]
+    common = [(name, units, text) for name, (units, text) in FRAME_SERIES.items()]
+    return [ArraySpec(name, dims, units, text) for name, units, text in (*own, *common)]
+
+
+def _static(mesh: ReferenceMesh, varies: bool) -> tuple[StaticArray, ...]:
+    """Return the triangulation through all nodes, the cells, and the reference positions."""
+    axes = AXES[: mesh.gdim]
+    prefix = "reference_" if varies else ""
+    nodes = mesh.node_positions(mesh.points)
+    topology = {
+        "cf_role": "mesh_topology",
+        "topology_dimension": 2,
+        "node_coordinates": " ".join(f"{prefix}node_{a}" for a in axes),
+        "face_node_connectivity": "face_nodes",
+    }
+    return (
+        StaticArray("mesh", (), np.int32(0), "1", "topology of the triangulation", topology),
+        StaticArray(
+            "face_nodes",
+            ("face", "corner"),
+            mesh.triangles.astype(np.int32),
+            "1",
+            "nodes of the linear triangles through all nodes, four to a cell",
+            {"cf_role": "face_node_connectivity", "start_index": 0},
+        ),
+        StaticArray(
+            "cell_vertices",
+            ("cell", "corner"),
+            mesh.cells.astype(np.int32),
+            "1",
+            "vertices of the cells",
+            {"start_index": 0},
+        ),
+        *(
+            StaticArray(f"{prefix}node_{a}", ("node",), nodes[:, i], "m", f"{prefix}{a} of the node")
+            for i, a in enumerate(axes)
+        ),
+    )
