@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from types import MappingProxyType
 from typing import cast, final
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -21,7 +20,6 @@ from infra.records import Json, Sample
 __all__ = ["ArraySpec", "DatasetDescription", "ParameterColumn", "StaticDescription", "difference"]
 
 _STRICT = ConfigDict(extra="forbid")
-_NO_ATTRS: Mapping[str, Json] = MappingProxyType({})
 
 
 @final
@@ -135,7 +133,7 @@ class DatasetDescription:
     times: tuple[float, ...]
     arrays: tuple[ArraySpec, ...]
     static: tuple[StaticDescription, ...] = ()
-    attrs: Mapping[str, Json] = _NO_ATTRS
+    attrs: Mapping[str, Json] = field(default_factory=dict)
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:

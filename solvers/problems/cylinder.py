@@ -61,8 +61,8 @@ class Cylinder(Problem):
         "reynolds": 100.0,
         "amplitude": 0.0,
         "frequency": 0.0,
-        "x": CENTRE[0],
-        "y": CENTRE[1],
+        "centre_x": CENTRE[0],
+        "centre_y": CENTRE[1],
         "radius": RADIUS,
     }
     Settings: ClassVar[type[ProblemSettings]] = CylinderSettings
@@ -78,8 +78,8 @@ class Cylinder(Problem):
                 Parameter("reynolds", 1.0, 400.0, "1", "mean velocity times diameter / viscosity"),
                 Parameter("amplitude", 0.0, 0.9, "1", "relative amplitude of the inflow"),
                 Parameter("frequency", 0.0, 20.0, "s-1", "frequency of the inflow"),
-                Parameter("x", 0.05, 0.5, "m", "cylinder centre along the channel"),
-                Parameter("y", 0.02, 0.39, "m", "cylinder centre above the lower wall"),
+                Parameter("centre_x", 0.05, 0.5, "m", "cylinder centre along the channel"),
+                Parameter("centre_y", 0.02, 0.39, "m", "cylinder centre above the lower wall"),
                 Parameter("radius", 0.02, 0.1, "m", "cylinder radius"),
             )
         )
@@ -101,14 +101,14 @@ class Cylinder(Problem):
         x, y = points.T
         to_walls = np.minimum.reduce([x, y, HEIGHT - y, _BOX_END - x]).clip(min=0.0)
         weight = to_walls / np.maximum(to_walls + to_cylinder, 1e-12)
-        shift = np.array([mu["x"], mu["y"]]) - centre
+        shift = np.array([mu["centre_x"], mu["centre_y"]]) - centre
         return np.asarray(
             points + weight[:, None] * (shift + (mu["radius"] / RADIUS - 1.0) * arm)
         )
 
     def check(self, mu: Mapping[str, float]) -> None:
         """Refuse a cylinder that touches the walls or the inlet, or comes close to it."""
-        x, y, radius = mu["x"], mu["y"], mu["radius"]
+        x, y, radius = mu["centre_x"], mu["centre_y"], mu["radius"]
         room = min(x, y, HEIGHT - y) - radius
         if room < _GAP * radius:
             raise UserError(

@@ -1,0 +1,77 @@
+"""Compute one chunk: ``mpiexec -n 2 python -m solvers chunk.json``.
+
+Progress goes to standard output as JSON lines. Exit codes: 0 the chunk is through (failed samples
+are recorded, and are not an error here), 2 the chunk cannot be read, 3 the dataset cannot be
+used, 1 a crash. With ``--lifeline`` the job ends as soon as its standard input is closed, that
+is, when the process that started it is gone, however that came.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from infra.errors import RomflowError, UserError
+from infra.lifeline import die_with_parent, end_with_standard_input
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the chunk named on the command line and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m solvers", description=__doc__.splitlines()[0])
+    parser.add_argument("chunk", type=Path, help="JSON file that describes the chunk")
+    parser.add_argument("--lifeline", action="store_true", help="end with standard input")
+    options = parser.parse_args(arguments)
+    if options.lifeline:
+        die_with_parent()
+    from solvers.backend import MPI  # heavy: only once the arguments are known to be right
+
+    comm = MPI.COMM_WORLD
+    if options.lifeline and comm.rank == 0:
+        end_with_standard_input()
+    try:
+        return _run(options.chunk, comm)
+    except BaseException:
+        # One rank is lost: the others would wait for it for ever.
+        traceback.print_exc()
+        sys.stderr.flush()
+        comm.Abort(1)
+        raise
+
+
+def _run(path: Path, comm: Any) -> int:
+    from solvers.ranks import on_rank_zero
+    from solvers.worker import Events, run_chunk, write_line
+
+    events = Events(write_line)
+    try:
+        run_chunk(on_rank_zero(comm, lambda: _read(path)), comm, events)
+    except RomflowError as error:  # raised on every rank
+        if comm.rank == 0:
+            events.send("error", kind=type(error).__name__, message=str(error))
+            print(error, file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 3
+    if comm.rank == 0:
+        events.send("finished")
+    return 0
+
+
+def _read(path: Path) -> Any:
+    from solvers.chunk import ChunkJob, validation_message
+
+    try:
+        return ChunkJob.model_validate_json(path.read_text())
+    except OSError as error:
+        raise UserError(f"{path}: expected a chunk file, received {error.strerror}") from error
+    except (ValidationError, json.JSONDecodeError) as error:
+        text = validation_message(error) if isinstance(error, ValidationError) else str(error)
+        raise UserError(f"{path}: expected a chunk, received: {text}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The text form of a chunk: what one MPI job computes. No PETSc here."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infra.errors import UserError
+from solvers.mesh import ReferenceMesh
+from solvers.problem import Problem
+from solvers.problems import problem_class
+from solvers.settings import SolverSettings, TimeSettings
+
+__all__ = ["ChunkJob", "load_mesh", "make_problem", "save_mesh", "validation_message"]
+
+
+@final
+class ChunkJob(BaseModel):
+    """An ordered chunk of samples of one dataset; paths are absolute.
+
+    Attributes
+    ----------
+    number : place of the chunk in its study
+    dataset : folder of the dataset, which exists
+    mesh : file of the reference mesh
+    code : folder whose git commit goes into the provenance
+    problem, settings : the problem's name and its settings
+    samples : indices in the order in which they are computed
+    time, solver : as in the study
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    number: int = Field(ge=0)
+    dataset: Path
+    mesh: Path
+    code: Path
+    problem: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    samples: tuple[int, ...]
+    time: TimeSettings
+    solver: SolverSettings
+
+
+def make_problem(name: str, settings: Mapping[str, Any]) -> Problem:
+    """Return the problem called `name`.
+
+    Raises
+    ------
+    UserError
+        If the name or a setting is unknown or out of range.
+    """
+    kind = problem_class(name)
+    try:
+        values = kind.Settings.model_validate(dict(settings))
+    except ValidationError as error:
+        known = ", ".join(kind.Settings.model_fields)
+        raise UserError(
+            f"problem.settings of {name}: {validation_message(error)} (known settings: {known})"
+        ) from error
+    return kind(values)
+
+
+def validation_message(error: ValidationError) -> str:
+    """Say in one line what pydantic refused: where, what was expected, what was received."""
+    parts = []
+    for entry in error.errors():
+        where = ".".join(str(key) for key in entry["loc"]) or "input"
+        text = entry["msg"].removeprefix("Value error, ")
+        if entry["type"] == "extra_forbidden":
+            text = "unknown key"
+        elif entry["type"] != "value_error" and entry["type"] != "missing":
+            text = f"{text}, received {entry['input']!r}"
+        parts.append(f"{where}: {text}")
+    return "; ".join(parts)
+
+
+def save_mesh(path: Path, mesh: ReferenceMesh) -> None:
+    """Write a reference mesh, whole or not at all."""
+    part = path.with_suffix(".partial.npz")
+    np.savez(part, allow_pickle=False, **mesh.arrays())
+    part.replace(path)
+
+
+def load_mesh(path: Path) -> ReferenceMesh:
+    """Read what `save_mesh` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return ReferenceMesh.from_arrays(arrays)
