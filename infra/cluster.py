@@ -18,7 +18,7 @@ from infra.errors import UserError, storage_errors
 __all__ = ["Cluster", "JobResult", "LocalCluster", "find_mpiexec", "kill_jobs"]
 
 # Libraries with threads of their own would fight with the MPI ranks for the cores.
-_THREADS = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _TAIL = 4000
 
 

@@ -222,6 +222,8 @@ def difference(
 def _differences(path: str, left: Json, right: Json) -> Iterator[tuple[str, Json, Json]]:
     if isinstance(left, list) and isinstance(right, list):
         left, right = _keyed(left), _keyed(right)
+        if left.keys() == right.keys() and list(left) != list(right):
+            yield f"{path} (order)", list(left), list(right)
     if isinstance(left, dict) and isinstance(right, dict):
         for key in [*left, *(key for key in right if key not in left)]:
             yield from _differences(f"{path}.{key}".strip("."), left.get(key), right.get(key))

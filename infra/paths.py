@@ -105,6 +105,15 @@ class DatasetPaths:
             if index.isdecimal():
                 yield int(index), folder
 
+    def staged_failure(self, token: str) -> Path:
+        """Return the unfinished file of a failure record."""
+        return self.staging / f"failure.{token}"
+
+    def leftovers(self) -> Iterator[Path]:
+        """Yield what creations and failure records left: dead, for a holder of the dataset lock."""
+        yield from sorted(self.staging.glob("create.*"))
+        yield from sorted(self.staging.glob("failure.*"))
+
     @staticmethod
     def indices(folder: Path) -> frozenset[int]:
         """Return the samples that have a record in this folder; none if it does not exist."""

@@ -99,6 +99,9 @@ class ShardWriter:
             shuffle=_SHUFFLES[codec.shuffle],
             typesize=self._dtype.itemsize,
         )
+        # Blosc's own threads would compete with the MPI processes that fill the machine, and
+        # they share one state among Python's threads. Zarr sets the same.
+        blosc.use_threads = False
         self._index: list[int] = []
         self._end = 0
         self._hash = hashlib.sha256()

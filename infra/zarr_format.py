@@ -44,6 +44,8 @@ def write_hierarchy(path: Path, layout: Layout, codec: BloscSettings) -> None:
         _write_array(root, array.name, np.asarray(array.values), array.dims, attrs, codec)
     for spec in described.arrays:
         _prepare(root, described, spec, codec)
+        # Samples make folders below this one, each its own; so none is shared between writers.
+        (path / spec.name / "c").mkdir()
     _consolidate(path)
 
 

@@ -167,6 +167,7 @@ class ZarrStore(SnapshotStore):
             status[sorted(self.failures())] = STATUS_MEANINGS.index("failed")
             status[sorted(self.committed())] = STATUS_MEANINGS.index("committed")
             write_status(self._paths.data, status)
+            self._remove_leftovers()
             for index, folder in self._paths.attempts():
                 self._remove_if_dead(index, folder)
 
@@ -175,8 +176,8 @@ class ZarrStore(SnapshotStore):
 
     def _fail(self, record: FailureRecord) -> None:
         final_path = self._paths.failure(record.sample.index)
-        staged = self._paths.staging / f"failure.{uuid.uuid4().hex}"
-        with storage_errors(final_path):
+        staged = self._paths.staged_failure(uuid.uuid4().hex)
+        with storage_errors(final_path), locked(self._paths.dataset_lock):
             write_durably(staged, to_json(record).encode())
             staged.replace(final_path)
             flush_folder(final_path.parent)
@@ -204,8 +205,7 @@ class ZarrStore(SnapshotStore):
                 f"{self._paths.commits}; it is gone. Restore it, or remove {self._paths.root}."
             )
         require_space(self._paths.root, required_bytes(layout))
-        for old in self._paths.staging.glob("create.*"):
-            rmtree(old, ignore_errors=True)
+        self._remove_leftovers()
         building = self._paths.creation(uuid.uuid4().hex)
         building.mkdir()
         write_hierarchy(building / "data.zarr", layout, self._codec)
@@ -239,6 +239,14 @@ class ZarrStore(SnapshotStore):
     @staticmethod
     def _by_frame(spec: ArraySpec) -> bool:
         return spec.streamed and not spec.series
+
+    def _remove_leftovers(self) -> None:
+        """Remove what killed creations and failure records left; needs the dataset's lock."""
+        for path in self._paths.leftovers():
+            if path.is_dir():
+                rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def _remove_if_dead(self, index: int, folder: Path) -> None:
         """Remove an attempt's folder unless its process lives, which then holds the lock."""

@@ -7,7 +7,6 @@ is, when the process that started it is gone, however that came.
 """
 
 import argparse
-import json
 import sys
 import traceback
 from pathlib import Path
@@ -65,12 +64,17 @@ def _read(path: Path) -> Any:
     from solvers.chunk import ChunkJob, validation_message
 
     try:
-        return ChunkJob.model_validate_json(path.read_text())
+        return ChunkJob.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UserError(f"{path}: expected a chunk file, received {error.strerror}") from error
-    except (ValidationError, json.JSONDecodeError) as error:
-        text = validation_message(error) if isinstance(error, ValidationError) else str(error)
-        raise UserError(f"{path}: expected a chunk, received: {text}") from error
+        raise UserError(
+            f"{path}: expected a chunk file, received: {error.strerror}. "
+            "Start the study again; it writes its chunks anew."
+        ) from error
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: expected a chunk, received: {validation_message(error)}. "
+            "Start the study again; it writes its chunks anew."
+        ) from error
 
 
 if __name__ == "__main__":

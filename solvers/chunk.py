@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infra.errors import UserError
+from infra.errors import StoreError, UserError
 from solvers.mesh import ReferenceMesh
 from solvers.problem import Problem
 from solvers.problems import problem_class
@@ -85,6 +86,18 @@ def save_mesh(path: Path, mesh: ReferenceMesh) -> None:
 
 
 def load_mesh(path: Path) -> ReferenceMesh:
-    """Read what `save_mesh` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return ReferenceMesh.from_arrays(arrays)
+    """Read what `save_mesh` wrote.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or is no reference mesh.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return ReferenceMesh.from_arrays(arrays)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise StoreError(
+            f"{path}: expected the study's reference mesh, received: {error}. "
+            "Start the study again; it makes the mesh anew."
+        ) from error

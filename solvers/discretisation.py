@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from solvers.backend import MPI, basix, dolfinx, ufl
+from solvers.backend import basix, dolfinx, ufl
 from solvers.mesh import FloatArray, IntArray, ReferenceMesh
 
 __all__ = ["Discretisation", "Gatherer", "distribute"]
@@ -122,7 +122,7 @@ def _gatherer(space: Any, numbers: IntArray, size: int) -> Gatherer:
 
 
 def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArray:
-    """Number the local degrees of freedom of `space` canonically, cell by cell."""
+    """Return the canonical numbers of the local degrees of freedom of `space`, cell by cell."""
     mesh = space.mesh
     corners = vertices[mesh.geometry.dofmap]
     cell_type = getattr(basix.CellType, mesh.topology.cell_name())

@@ -51,8 +51,8 @@ class FlowOperators:
         self.poisson = LinearSolver(self._poisson, "pressure", options, 1e-12)
         self.projection = LinearSolver(self.pressure_mass, "pressure_mass", options, 1e-12)
         facets = [disc.facets.find(disc.reference.names[name]) for name in outflow]
-        behind = facet_cells(disc.mesh, np.concatenate([*facets, np.empty(0, np.int64)]).astype(int))
-        self._backflow = Backflow(*behind, gdim)
+        open_facets = np.concatenate([np.empty(0, np.int64), *facets])
+        self._backflow = Backflow(*facet_cells(disc.mesh, open_facets), gdim)
 
     def refill(self) -> None:
         """Recompute everything for the mesh's present vertex positions."""
@@ -137,5 +137,3 @@ class FlowOperators:
 
     def _constrain(self) -> None:
         self._poisson.zeroRowsColumns(self.pressure_rows, 1.0)
-
-

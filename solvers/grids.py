@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from solvers.mesh import FloatArray, IntArray, ReferenceMesh, reorder_for_locality
 
-__all__ = ["graded", "rectangle", "structured", "tagged"]
+__all__ = ["boundary_edges", "graded", "rectangle", "structured", "tagged"]
 
 
 def graded(n: int, strength: float) -> FloatArray:
@@ -22,9 +23,9 @@ def graded(n: int, strength: float) -> FloatArray:
     return np.asarray(points)
 
 
-def structured(x: FloatArray, y: FloatArray, keep: FloatArray | None = None) -> tuple[
-    FloatArray, IntArray
-]:
+def structured(
+    x: FloatArray, y: FloatArray, keep: NDArray[np.bool_] | None = None
+) -> tuple[FloatArray, IntArray]:
     """Return points and triangles of the tensor grid `x` by `y`.
 
     The diagonals alternate like a union jack, so that no direction is preferred.
@@ -57,7 +58,9 @@ def boundary_edges(cells: IntArray, n_vertices: int) -> IntArray:
     return np.stack(np.divmod(keys[counts == 1], n_vertices), axis=1).astype(np.int64)
 
 
-def tagged(points: FloatArray, cells: IntArray, parts: Mapping[str, FloatArray]) -> ReferenceMesh:
+def tagged(
+    points: FloatArray, cells: IntArray, parts: Mapping[str, NDArray[np.bool_]]
+) -> ReferenceMesh:
     """Return a reordered mesh whose boundary edges carry the part that claims both ends.
 
     Parameters

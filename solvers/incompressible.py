@@ -27,7 +27,7 @@ from typing import Any, final
 import numpy as np
 
 from solvers.backend import PETSc, dolfinx
-from solvers.bdf import Differences, differences
+from solvers.bdf import Differences, differences, extrapolation
 from solvers.errors import DivergedError
 from solvers.flow_operators import FlowOperators
 from solvers.linear import LinearSolver
@@ -227,9 +227,7 @@ class FlowStepper:
         state.pressure.copy(self._extrapolated)
         for weight, scale, increment in zip(weights, state.scales, state.increments, strict=True):
             self._extrapolated.axpy(-weight * scale / step, increment)
-        self._extrapolated.ghostUpdate(
-            addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD
-        )
+        self._extrapolated.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
         return self._extrapolated
 
     def _guess(self, state: FlowState, step: float, new: list[Any]) -> None:
@@ -237,7 +235,7 @@ class FlowStepper:
 
         The result overwrites the oldest level, which `new` is.
         """
-        weights = _extrapolation(step, state.steps)
+        weights = extrapolation(step, state.steps)
         for axis, vector in enumerate(new):
             levels = [state.velocity[k][axis].array_r for k in range(len(weights))]
             vector.array[:] = sum(w * v for w, v in zip(weights, levels, strict=True))
@@ -296,19 +294,3 @@ class FlowStepper:
                 vector.array[dofs] = prescribed[:, axis]
         for vector in vectors:
             vector.ghostUpdate(addv=PETSc.InsertMode.INSERT, mode=PETSc.ScatterMode.FORWARD)
-
-
-def _extrapolation(step: float, steps: tuple[float, ...]) -> list[float]:
-    """Return the Lagrange weights that carry the known levels forward by `step`.
-
-    Levels lie at times 0, -s1, -(s1 + s2); the weights are one for constants, and exact for
-    polynomials of as many coefficients as there are levels.
-    """
-    nodes = [0.0]
-    for past in steps:
-        nodes.append(nodes[-1] - past)
-    weights = []
-    for i, node in enumerate(nodes):
-        others = [other for k, other in enumerate(nodes) if k != i]
-        weights.append(float(np.prod([(step - o) / (node - o) for o in others])))
-    return weights

@@ -41,7 +41,7 @@ class LinearSolver:
         self.solves = 0
         self.setups = 0
         self._matrix = matrix
-        self._ksp = PETSc.KSP().create(matrix.comm)
+        self._ksp: Any = PETSc.KSP().create(matrix.comm)
         self._ksp.setTolerances(rtol=rtol, atol=1e-50)
         self._ksp.setInitialGuessNonzero(options.get("ksp_type") != "preonly")
         self._configure(f"romflow_{name}_", options)
@@ -49,7 +49,7 @@ class LinearSolver:
 
     def _configure(self, prefix: str, options: Mapping[str, str]) -> None:
         """Hand the options over and take them out of the global database again."""
-        database = PETSc.Options()
+        database: Any = PETSc.Options()
         self._ksp.setOptionsPrefix(prefix)
         for key, value in options.items():
             database[prefix + key] = value

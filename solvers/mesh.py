@@ -105,8 +105,8 @@ class ReferenceMesh:
     def from_arrays(cls, arrays: Mapping[str, Any]) -> "ReferenceMesh":
         """Rebuild a mesh from what `arrays` returned."""
         names = dict(zip(arrays["name"].tolist(), arrays["number"].tolist(), strict=True))
-        parts = (arrays[key] for key in ("points", "cells", "facets", "tags"))
-        return cls(*parts, names=names)
+        points, cells, facets, tags = (arrays[k] for k in ("points", "cells", "facets", "tags"))
+        return cls(points, cells, facets, tags, names)
 
     def _key(self, pairs: IntArray) -> IntArray:
         ordered: IntArray = np.sort(pairs, axis=1).astype(np.int64)
@@ -119,7 +119,9 @@ def reorder_for_locality(mesh: ReferenceMesh) -> ReferenceMesh:
     Neighbours get close numbers: factors fill in less, caches miss less, and snapshots compress
     better than in a mesh generator's order (Cuthill and McKee, 1969, 10.1145/800195.805928).
     """
-    pairs = np.concatenate([mesh.cells[:, [a, b]] for a, b in combinations(range(mesh.gdim + 1), 2)])
+    pairs = np.concatenate(
+        [mesh.cells[:, [a, b]] for a, b in combinations(range(mesh.gdim + 1), 2)]
+    )
     ones = np.ones(len(pairs), dtype=np.int8)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(mesh.n_vertices,) * 2)
     new_to_old = reverse_cuthill_mckee((graph + graph.T).tocsr(), symmetric_mode=True)

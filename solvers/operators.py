@@ -34,7 +34,7 @@ class MatrixPattern:
 
     def matrix(self, elements: FloatArray) -> Any:
         """Return a new matrix, the sum of `elements` (n_cells, n_test, n_trial)."""
-        matrix = PETSc.Mat().create(self._comm)
+        matrix: Any = PETSc.Mat().create(self._comm)  # petsc4py's stubs refuse arrays
         matrix.setSizes(self._sizes)
         matrix.setType(PETSc.Mat.Type.AIJ)
         # PETSc sorts the index arrays in place, so it gets copies.

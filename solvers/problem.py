@@ -7,7 +7,7 @@ PETSc. The full-order model (`solvers.model`) turns a `FlowCase` into a trajecto
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -116,6 +116,9 @@ class Problem(ABC):
     )
     defaults: ClassVar[Mapping[str, float]]
     Settings: ClassVar[type[ProblemSettings]]
+
+    @abstractmethod
+    def __init__(self, settings: Any) -> None: ...
 
     @classmethod
     @abstractmethod

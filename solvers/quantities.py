@@ -70,7 +70,8 @@ class FlowMonitor:
 
     def _probe(self, first: int, second: int) -> tuple[Any, FloatArray]:
         """Return the owned rows of two vertices, with signs +1 and -1."""
-        owned = self._operators.disc.corners[: self._operators.disc.linear.dofmap.index_map.size_local]
+        disc = self._operators.disc
+        owned = disc.corners[: disc.linear.dofmap.index_map.size_local]
         rows = [np.flatnonzero(owned == vertex) for vertex in (first, second)]
         signs = np.repeat([1.0, -1.0], [len(r) for r in rows])
         return np.concatenate(rows), signs
@@ -78,7 +79,7 @@ class FlowMonitor:
 
 @final
 class _Layer:
-    """This rank's cells that touch a body, with everything constant summed over its nodes."""
+    """The cells of this rank that touch a body, with everything constant summed over its nodes."""
 
     def __init__(self, operators: FlowOperators, force: Force) -> None:
         disc, tensors = operators.disc, operators.tensors

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from infra.layout import ArraySpec, Layout, ParameterColumn, StaticArray
-from infra.records import Sample
+from infra.records import Json, Sample
 from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.parameters import ParameterSpace
-from solvers.problem import FlowCase, Problem
+from solvers.problem import FlowCase, Force, PressureDifference, Problem
 
 __all__ = ["AXES", "FRAME_SERIES", "flow_layout", "geometry_varies"]
 
@@ -56,24 +56,11 @@ def flow_layout(
     varies = geometry_varies(problem, mesh, samples)
     case = problem.case(samples[0].mu, mesh)
     axes = AXES[: mesh.gdim]
-    fields = [
-        ArraySpec(f"velocity_{a}", ("sample", "time", "node"), "m s-1", f"velocity along {a}", attrs=_ON_NODES)
-        for a in axes
-    ]
-    pressure = ArraySpec(
-        "pressure", ("sample", "time", "vertex"), "m2 s-2", "kinematic pressure (pressure / density)"
-    )
-    positions = [
-        ArraySpec(f"node_{a}", ("sample", "node"), "m", f"{a} of the node", attrs={"axis": a.upper()})
-        for a in axes
-    ]
     return Layout(
         name=name,
         title=problem.title,
         samples=tuple(samples),
-        parameters=tuple(
-            ParameterColumn(p.name, p.unit, p.description) for p in space.parameters
-        ),
+        parameters=tuple(ParameterColumn(p.name, p.unit, p.description) for p in space.parameters),
         dims={
             "node": mesh.n_nodes,
             "vertex": mesh.n_vertices,
@@ -82,15 +69,35 @@ def flow_layout(
             "corner": 3,
         },
         times=times,
-        arrays=(*fields, pressure, *(positions if varies else []), *_series(case)),
+        arrays=(*_fields(axes), *(_positions(axes) if varies else ()), *_series(case)),
         static=_static(mesh, varies),
         attrs=attrs,
     )
 
 
+def _fields(axes: Sequence[str]) -> list[ArraySpec]:
+    dims, text = ("sample", "time", "node"), "kinematic pressure (pressure / density)"
+    return [
+        *(
+            ArraySpec(f"velocity_{a}", dims, "m s-1", f"velocity along {a}", attrs=_ON_NODES)
+            for a in axes
+        ),
+        ArraySpec("pressure", ("sample", "time", "vertex"), "m2 s-2", text),
+    ]
+
+
+def _positions(axes: Sequence[str]) -> list[ArraySpec]:
+    dims = ("sample", "node")
+    return [
+        ArraySpec(f"node_{a}", dims, "m", f"{a} of the node", attrs={"axis": a.upper()})
+        for a in axes
+    ]
+
+
 def _series(case: FlowCase) -> list[ArraySpec]:
     dims = ("sample", "time")
-    own = [(q.name, q.units, q.long_name) for q in (*case.forces, *case.differences)]
+    quantities: tuple[Force | PressureDifference, ...] = (*case.forces, *case.differences)
+    own = [(q.name, q.units, q.long_name) for q in quantities]
     common = [(name, units, text) for name, (units, text) in FRAME_SERIES.items()]
     return [ArraySpec(name, dims, units, text) for name, units, text in (*own, *common)]
 
@@ -100,14 +107,16 @@ def _static(mesh: ReferenceMesh, varies: bool) -> tuple[StaticArray, ...]:
     axes = AXES[: mesh.gdim]
     prefix = "reference_" if varies else ""
     nodes = mesh.node_positions(mesh.points)
-    topology = {
+    topology: dict[str, Json] = {
         "cf_role": "mesh_topology",
         "topology_dimension": 2,
         "node_coordinates": " ".join(f"{prefix}node_{a}" for a in axes),
         "face_node_connectivity": "face_nodes",
     }
     return (
-        StaticArray("mesh", (), np.int32(0), "1", "topology of the triangulation", topology),
+        StaticArray(
+            "mesh", (), np.array(0, np.int32), "1", "topology of the triangulation", topology
+        ),
         StaticArray(
             "face_nodes",
             ("face", "corner"),
@@ -125,7 +134,7 @@ def _static(mesh: ReferenceMesh, varies: bool) -> tuple[StaticArray, ...]:
             {"start_index": 0},
         ),
         *(
-            StaticArray(f"{prefix}node_{a}", ("node",), nodes[:, i], "m", f"{prefix}{a} of the node")
-            for i, a in enumerate(axes)
+            StaticArray(f"{prefix}node_{a}", ("node",), values, "m", f"{prefix}{a} of the node")
+            for a, values in zip(axes, nodes.T, strict=True)
         ),
     )

@@ -2,7 +2,7 @@ r"""Time steps that meet the output times and respect the Courant number.
 
 The Courant number of a step is :math:`\Delta t \max |J^{-1} w|_\infty`, the part of a cell's edge
 that the convecting velocity crosses. A fixed step is the largest one that divides the output
-interval; an adaptive one keeps the Courant number near a target, and is kept constant while it
+interval (and at most `MAX_RATIO` times the last one); an adaptive one keeps the Courant number near a target, and is kept constant while it
 stays in a band below it, because equal steps keep the matrices and the initial guesses good.
 """
 
@@ -37,9 +37,7 @@ class StepControl:
     def __init__(self, settings: TimeSettings) -> None:
         self._settings = settings
 
-    def next_step(
-        self, time: float, target: float, previous: float | None, rate: float
-    ) -> float:
+    def next_step(self, time: float, target: float, previous: float | None, rate: float) -> float:
         """Return a step that divides what remains until the output time `target`, seconds.
 
         Parameters
@@ -54,11 +52,13 @@ class StepControl:
             If an adaptive step falls below its minimum.
         """
         remaining = target - time
-        if self._settings.step is not None:
-            return remaining / max(1, math.ceil(remaining / self._settings.step * (1 - _SLACK)))
-        wanted = self._adaptive(previous, rate, remaining)
+        if self._settings.step is None:
+            wanted = self._adaptive(previous, rate, remaining)
+        else:
+            # A first output time close to the start makes short steps: from there they grow.
+            wanted = min(self._settings.step, MAX_RATIO * (previous or math.inf))
         step = remaining / max(1, math.ceil(remaining / wanted * (1 - _SLACK)))
-        if step < _SMALLEST * self._settings.end:
+        if self._settings.step is None and step < _SMALLEST * self._settings.end:
             raise StepError(
                 f"the adaptive step fell to {step:.3g} s at t = {time:.6g} s: expected at least "
                 f"{_SMALLEST:g} of the end time. The velocity grows without bound, or the mesh "

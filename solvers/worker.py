@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, final
 
@@ -20,10 +20,13 @@ from solvers.errors import SampleError
 from solvers.model import FlowModel, FullOrderModel
 from solvers.ranks import on_rank_zero
 
-__all__ = ["Events", "run_chunk"]
+__all__ = ["Events", "run_chunk", "write_line"]
 
 # Packages whose versions decide the numbers.
-_PACKAGES = ("romflow", "fenics-dolfinx", "dolfinx-solver-real", "petsc4py", "mpi4py", "mpich", "numpy", "zarr", "numcodecs")
+_PACKAGES = (
+    *("romflow", "fenics-dolfinx", "dolfinx-solver-real", "petsc4py", "mpi4py", "mpich"),
+    *("numpy", "zarr", "numcodecs"),
+)
 # Frames are reported at most this often, seconds: the log stays small.
 _INTERVAL = 0.2
 
@@ -134,9 +137,7 @@ class _ChunkRun:
             problem = make_problem(job.problem, job.settings)
             mesh = on_rank_zero(comm, lambda: load_mesh(job.mesh))
             positions = on_rank_zero(comm, self._keeps_positions)
-            self._model = FlowModel(
-                problem, mesh, comm, job.time, job.solver, positions=positions
-            )
+            self._model = FlowModel(problem, mesh, comm, job.time, job.solver, positions=positions)
         return self._model
 
     def _keeps_positions(self) -> bool:

@@ -35,9 +35,7 @@ def problem_class(name: str) -> type[Problem]:
     if name not in PROBLEMS:
         near = get_close_matches(name, PROBLEMS, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(
-            f"problem: expected one of {', '.join(PROBLEMS)}, received {name!r}.{hint}"
-        )
+        raise UserError(f"problem: expected one of {', '.join(PROBLEMS)}, received {name!r}.{hint}")
     module, attribute = PROBLEMS[name]
     found: type[Problem] = getattr(import_module(module), attribute)
     return found

@@ -101,7 +101,7 @@ class BackwardStep(Problem):
             return np.where(points[:, :1] <= 0.0, inflow(points, time), 0.0)
 
         first, last = mesh.points[:, 0].min(), mesh.points[:, 0].max()
-        ends = [_vertex(mesh, (first, 1.0)), _vertex(mesh, (last, 1.0))]
+        ends = _vertex(mesh, (first, 1.0)), _vertex(mesh, (last, 1.0))
         return FlowCase(
             viscosity=2.0 * gap / mu["reynolds"],
             conditions=(
@@ -114,7 +114,9 @@ class BackwardStep(Problem):
             velocity=start,
             pressure=no_pressure,
             forces=(
-                Force("bottom_friction", "force on the lower wall along x", "bottom", 0, 1.0, "m3 s-2"),
+                Force(
+                    "bottom_friction", "force on the lower wall along x", "bottom", 0, 1.0, "m3 s-2"
+                ),
             ),
             differences=(
                 PressureDifference(

@@ -102,9 +102,7 @@ class Cylinder(Problem):
         to_walls = np.minimum.reduce([x, y, HEIGHT - y, _BOX_END - x]).clip(min=0.0)
         weight = to_walls / np.maximum(to_walls + to_cylinder, 1e-12)
         shift = np.array([mu["centre_x"], mu["centre_y"]]) - centre
-        return np.asarray(
-            points + weight[:, None] * (shift + (mu["radius"] / RADIUS - 1.0) * arm)
-        )
+        return np.asarray(points + weight[:, None] * (shift + (mu["radius"] / RADIUS - 1.0) * arm))
 
     def check(self, mu: Mapping[str, float]) -> None:
         """Refuse a cylinder that touches the walls or the inlet, or comes close to it."""
@@ -169,5 +167,3 @@ class _Profile:
 def _vertex(mesh: ReferenceMesh, position: tuple[float, float]) -> int:
     """Return the vertex of the reference mesh nearest to `position`."""
     return int(np.argmin(((mesh.points - np.array(position)) ** 2).sum(axis=1)))
-
-

@@ -56,7 +56,8 @@ def _load() -> Any:
 
 def _geometry(geo: Any) -> dict[str, list[int]]:
     """Draw the channel; four arcs put vertices at the cylinder's front, back, top and bottom."""
-    corners = [geo.addPoint(x, y, 0) for x, y in ((0, 0), (LENGTH, 0), (LENGTH, HEIGHT), (0, HEIGHT))]
+    ends = ((0, 0), (LENGTH, 0), (LENGTH, HEIGHT), (0, HEIGHT))
+    corners = [geo.addPoint(x, y, 0) for x, y in ends]
     sides = [geo.addLine(corners[i], corners[(i + 1) % 4]) for i in range(4)]
     centre = geo.addPoint(*CENTRE, 0)
     steps = ((1, 0), (0, 1), (-1, 0), (0, -1))

@@ -20,7 +20,7 @@ from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.parameters import Parameter, ParameterSpace
 from solvers.problem import FlowCase, Inflow, Problem, ProblemSettings
 
-__all__ = ["TaylorGreen", "TaylorGreenSettings"]
+__all__ = ["TaylorGreen", "TaylorGreenSettings", "exact_pressure", "exact_velocity"]
 
 
 @final

@@ -220,6 +220,13 @@ def test_the_disk_is_left_clean_after_commits_and_discards(
     )
 
 
+def test_what_a_killed_failure_record_left_is_removed(store: ZarrStore) -> None:
+    store.paths.staged_failure("dead").write_text("{")
+    assert store.failures() == {}
+    store.finalise()
+    assert list(store.paths.staging.iterdir()) == []
+
+
 def test_a_failed_write_can_only_be_discarded(store: ZarrStore) -> None:
     sink = store.sink(store.samples[0])
     with sink:

@@ -70,13 +70,13 @@ def crash_commits(root: str) -> None:
 
 
 def crash_creations(root: str) -> None:
-    """Kill the creation of datasets ``<root>/<step>``; print the step that makes one visible.
+    """Kill the creation of datasets ``<root>/<step>`` before several steps.
 
-    That is the last renaming, which a creation in full shows; steps around it and a few others
-    are tried.
+    Those around the last renaming, which makes the dataset visible, are all tried.
     """
     importlib.import_module("infra.zarr_format")  # now, so that its import is not among the steps
     layout = small_layout()
+    Path(root).mkdir()
     reader, writer = os.pipe()
 
     def create_in_full() -> None:
@@ -88,7 +88,6 @@ def crash_creations(root: str) -> None:
     visible = int(os.read(reader, 100))
     for step in sorted({*range(1, visible, visible // 6), *range(visible - 2, visible + 3)}):
         in_child(step, partial(ZarrStore(Path(root, str(step))).create, layout))
-    print(visible)
 
 
 def race(root: str) -> None:

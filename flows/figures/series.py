@@ -1,0 +1,46 @@
+"""Small panels with quantities of interest over time."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from flows.figures.panels import SIZE, tidy
+from flows.figures.text import labelled
+from infra.description import DatasetDescription
+from infra.store import SnapshotStore
+
+__all__ = ["draw_series", "series_names"]
+
+_LINE, _NOW = "#1f4e79", "#c0392b"
+_LABELS = {"drag": "drag coefficient", "lift": "lift coefficient"}
+# Smallest span of the vertical axis over the largest value: below, a curve shows rounding only.
+_SPAN = 0.02
+
+
+def series_names(description: DatasetDescription) -> list[str]:
+    """Return drag and lift if the dataset has them, else the kinetic energy, else nothing."""
+    forces = [name for name in ("drag", "lift") if name in description.specs]
+    return forces or [name for name in ("kinetic_energy",) if name in description.specs]
+
+
+def draw_series(axes: Axes, store: SnapshotStore, sample: int, name: str, frame: int) -> None:
+    """Draw one number per frame over time and mark the frame that is shown."""
+    spec, times = store.description.specs[name], store.times
+    values = np.asarray(store.read(sample, name))
+    axes.plot(times, values, color=_LINE, linewidth=1.2)
+    axes.axvline(times[frame], color=_NOW, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.plot(times[frame], values[frame], "o", color=_NOW, markersize=4, clip_on=False, zorder=3)
+    low, high = float(values.min()), float(values.max())
+    margin = max(0.08 * (high - low), 0.5 * _SPAN * max(abs(low), abs(high)), 1e-12)
+    axes.set_ylim(low - margin, high + margin)
+    if len(times) > 1:
+        axes.set_xlim(times[0], times[-1])
+    tidy(axes)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 4))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.set_xlabel("t [s]", fontsize=SIZE, labelpad=2)
+    label = _LABELS.get(name, name.replace("_", " ")).replace(" ", "\n", 1)
+    axes.set_ylabel(labelled(label, spec.units), fontsize=SIZE)

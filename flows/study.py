@@ -1,0 +1,220 @@
+"""The study: one model for YAML files, the command line, Prefect's form and the provenance."""
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, final
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+
+from infra.errors import UserError
+from solvers.chunk import validation_message
+from solvers.parameters import Interval
+from solvers.settings import SolverSettings, TimeSettings
+
+__all__ = [
+    "ProblemChoice",
+    "RunSettings",
+    "SamplingSettings",
+    "Study",
+    "load_study",
+    "shipped_studies",
+    "with_settings",
+]
+
+_FORBID = ConfigDict(extra="forbid", frozen=True)
+_SHIPPED = Path(__file__).parent / "studies"
+
+
+@final
+class ProblemChoice(BaseModel):
+    """Which problem, and its choices that are not sampled."""
+
+    model_config = _FORBID
+
+    name: str = Field("cylinder", description="name of the problem, see `romflow studies`")
+    settings: dict[str, Any] = Field(
+        default_factory=lambda: {"size": 0.014, "far_size": 0.04},
+        description="resolution, kind of inflow and the like; each problem has its own",
+    )
+
+
+@final
+class SamplingSettings(BaseModel):
+    """How many samples, and where in the parameter box they lie."""
+
+    model_config = _FORBID
+
+    method: str = Field("sobol", description="sobol, latin-hypercube, uniform or grid")
+    samples: int = Field(4, ge=1, le=1_000_000, description="number of samples")
+    seed: int = Field(2026, ge=0, description="seed of the design and of each sample's seed")
+
+
+@final
+class RunSettings(BaseModel):
+    """How the work is done; it changes the speed, not the results."""
+
+    model_config = _FORBID
+
+    ranks: int = Field(2, ge=1, le=4096, description="MPI processes of each chunk")
+    chunk_size: int = Field(2, ge=1, description="samples computed one after another by one job")
+    workers: int = Field(1, ge=1, le=4096, description="chunks computed side by side")
+    runner: Literal["threads", "dask"] = Field("threads", description="Prefect's task runner")
+    retries: int = Field(2, ge=0, le=20, description="further attempts after a crash of a chunk")
+
+
+@final
+class Study(BaseModel):
+    """What is computed, how, and where the data go.
+
+    The defaults are a small study of flows around a cylinder.
+
+    Attributes
+    ----------
+    name : name of the dataset and of its catalogue entry
+    problem, sampling, time, solver, run : see their classes
+    parameters : for each parameter that the study varies a range {low, high}, or a fixed number;
+        parameters that are not mentioned have the problem's default value
+    output : folder that receives the dataset's folder
+    catalog : folder of the catalogue
+    """
+
+    model_config = _FORBID
+
+    name: str = Field("cylinder-demo", description="name of the dataset")
+    description: str = Field(
+        "Vortex streets behind a cylinder of variable place, size and Reynolds number.",
+        description="one sentence for the catalogue",
+    )
+    problem: ProblemChoice = ProblemChoice()
+    parameters: dict[str, FiniteFloat | Interval] = Field(
+        default_factory=lambda: {
+            "reynolds": Interval(low=80.0, high=200.0),
+            "centre_y": Interval(low=0.18, high=0.23),
+            "radius": Interval(low=0.04, high=0.055),
+        },
+        description="ranges {low, high} or fixed numbers, by name",
+    )
+    sampling: SamplingSettings = SamplingSettings()
+    time: TimeSettings = TimeSettings(start=3.0, end=4.0, frames=41, cfl=1.0)
+    solver: SolverSettings = SolverSettings()
+    run: RunSettings = RunSettings()
+    output: Path = Field(Path("datasets"), description="folder that receives the dataset")
+    catalog: Path = Field(Path("data-catalog"), description="folder of the catalogue")
+
+    @field_validator("name")
+    @classmethod
+    def _usable_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
+            raise ValueError(
+                "expected lower-case letters, digits, '-', '_' and '.', at most 100, "
+                f"received {name!r}"
+            )
+        return name
+
+    @property
+    def dataset(self) -> Path:
+        """The folder of the dataset."""
+        return self.output.absolute() / self.name
+
+    def content(self) -> dict[str, Any]:
+        """Return what decides the numbers: the study without `run` and its places."""
+        return self.model_dump(mode="json", exclude={"run", "output", "catalog"})
+
+
+def shipped_studies() -> dict[str, Path]:
+    """Return the studies that come with romflow, by name."""
+    return {path.stem: path for path in sorted(_SHIPPED.glob("*.yaml"))}
+
+
+def load_study(source: str) -> Study:
+    """Read a study from a file, or one that comes with romflow by its name.
+
+    Raises
+    ------
+    UserError
+        If there is no such file or name, or it is no valid study; each wrong key is named.
+    """
+    shipped = shipped_studies()
+    path = shipped.get(source, Path(source))
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        near = get_close_matches(source, shipped, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UserError(
+            f"study {source}: expected a file or one of {', '.join(shipped)}, received "
+            f"{error.strerror or error}.{hint}"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"study {source}: expected YAML, received: {error}") from error
+    return _validated({} if data is None else data, str(path))
+
+
+def with_settings(study: Study, assignments: Sequence[str]) -> Study:
+    """Return the study with settings such as ``time.end=2`` or ``parameters.radius=0.05``.
+
+    Values are read as YAML: numbers, words, ``{low: 1, high: 2}``.
+
+    Raises
+    ------
+    UserError
+        For an assignment without ``=``, an unknown key or an impossible value.
+    """
+    data = study.model_dump(mode="json", exclude_none=True)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {assignment}: expected key=value, for example time.end=2")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {assignment}: expected a YAML value: {error}") from error
+        _assign(data, key.split("."), value, assignment)
+    return _validated(data, "study with --set")
+
+
+def _assign(data: dict[str, Any], keys: list[str], value: Any, assignment: str) -> None:
+    for key in keys[:-1]:
+        inner = data.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {assignment}: expected a group before .{keys[-1]}, "
+                            f"received the value {inner!r}; set {key} itself")
+        data = inner
+    if keys[-1] in ("step", "cfl") and value is not None:
+        # One replaces the other.
+        data.pop("cfl" if keys[-1] == "step" else "step", None)
+    data[keys[-1]] = value
+
+
+def _validated(data: Any, source: str) -> Study:
+    if not isinstance(data, Mapping):
+        raise UserError(f"{source}: expected keys with values, received {data!r}")
+    try:
+        return Study.model_validate(data)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_with_hints(error)}") from error
+
+
+def _with_hints(error: ValidationError) -> str:
+    """Add what was probably meant to unknown keys."""
+    text = validation_message(error)
+    for entry in error.errors():
+        if entry["type"] != "extra_forbidden":
+            continue
+        known = _known_keys(entry["loc"][:-1])
+        near = get_close_matches(str(entry["loc"][-1]), known, n=1)
+        text += f". Did you mean {near[0]}?" if near else f". Known keys: {', '.join(known)}"
+    return text
+
+
+def _known_keys(location: Sequence[int | str]) -> list[str]:
+    model: type[BaseModel] = Study
+    for key in location:
+        inner = model.model_fields[str(key)].annotation if str(key) in model.model_fields else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)
