@@ -52,5 +52,6 @@ def extrapolation(step: float, steps: Sequence[float]) -> list[float]:
     weights = []
     for i, node in enumerate(nodes):
         others = [other for k, other in enumerate(nodes) if k != i]
-        weights.append(math.prod((step - other) / (node - other) for other in others))
+        shares = ((step - other) / (node - other) for other in others)
+        weights.append(math.prod(shares, start=1.0))
     return weights

@@ -2,8 +2,9 @@ r"""Time steps that meet the output times and respect the Courant number.
 
 The Courant number of a step is :math:`\Delta t \max |J^{-1} w|_\infty`, the part of a cell's edge
 that the convecting velocity crosses. A fixed step is the largest one that divides the output
-interval (and at most `MAX_RATIO` times the last one); an adaptive one keeps the Courant number near a target, and is kept constant while it
-stays in a band below it, because equal steps keep the matrices and the initial guesses good.
+interval; an adaptive one keeps the Courant number near a target, and is kept constant while it
+stays in a band below it, because equal steps keep the matrices and the initial guesses good. No
+step is more than `MAX_RATIO` times the last one.
 """
 
 import math

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flows.figures.fields import QUANTITIES, FieldName, FlowReader
@@ -17,9 +18,10 @@ __all__ = ["frame_index", "snapshot_figure"]
 
 # Wider domains have their panels above each other, others side by side.
 _WIDE = 1.8
-# Inches: margins around panels, room right of a panel for its colour bar, gaps and text.
-_LEFT, _BAR_ROOM, _GAP, _BELOW, _LINE = 0.75, 1.3, 0.16, 0.5, 0.19
-_SERIES, _SERIES_GAP = 1.15, 0.95
+# Inches: left margin, room right of a panel for its colour bar, gaps, and height of a line.
+_LEFT, _BAR_ROOM, _GAP, _BELOW, _LINE = 0.7, 1.25, 0.18, 0.5, 0.19
+_SERIES_LEFT, _SERIES, _SERIES_GAP, _ABOVE = 0.95, 1.15, 1.05, 0.15
+_NARROWEST = 6.2
 
 
 @final
@@ -33,19 +35,38 @@ class _Plan:
     rows: int
 
     @property
-    def content(self) -> float:
-        """Width of a row without the left margin and the last colour bar."""
-        return self.columns * self.width + (self.columns - 1) * (_BAR_ROOM + _LEFT)
+    def pitch(self) -> float:
+        """Distance of neighbouring columns."""
+        return self.width + _BAR_ROOM + 0.15
 
-    def corner(self, number: int) -> tuple[float, float]:
-        """Return the upper left corner of a panel relative to that of the first."""
-        row, column = divmod(number, self.columns)
-        return column * (self.width + _BAR_ROOM + _LEFT), row * (self.height + _GAP)
+    @property
+    def row_width(self) -> float:
+        """Width of a row with its margins."""
+        return _LEFT + (self.columns - 1) * self.pitch + self.width + _BAR_ROOM
+
+    @property
+    def sheet_width(self) -> float:
+        """Width of the figure; a single narrow panel leaves room for the title beside it."""
+        return max(self.row_width, _NARROWEST)
 
     @property
     def depth(self) -> float:
         """Height of all rows with the labels below."""
         return self.rows * self.height + (self.rows - 1) * _GAP + _BELOW
+
+    def place(self, number: int, top: float) -> tuple[float, float, float, float]:
+        """Return left, top, width and height of a panel."""
+        row, column = divmod(number, self.columns)
+        left = (self.sheet_width - self.row_width) / 2 + _LEFT + column * self.pitch
+        return left, top + row * (self.height + _GAP), self.width, self.height
+
+    def is_lowest(self, number: int) -> bool:
+        """Tell whether a panel stands in the last row."""
+        return number // self.columns == self.rows - 1
+
+    def is_first(self, number: int) -> bool:
+        """Tell whether a panel stands in the first column."""
+        return number % self.columns == 0
 
 
 def snapshot_figure(
@@ -77,18 +98,82 @@ def snapshot_figure(
     box = Box.around(reader.positions)
     plan = _plan(box.aspect, len(fields))
     names = series_names(store.description)
-    width = max(_LEFT + plan.content + _BAR_ROOM, 6.4)
-    lines = _heading(store, sample, frame, width - 0.4)
-    top = 0.15 + 0.27 + _LINE * len(lines) + 0.15
-    below = _SERIES + _BELOW + 0.15 if names else 0.0
-    sheet = Sheet.blank(width, top + plan.depth + below + 0.05)
+    lines = _heading(store, sample, frame, plan.sheet_width - 0.4)
+    top = 0.6 + _LINE * len(lines)
+    below = _ABOVE + _SERIES + _BELOW if names else 0.0
+    sheet = Sheet.blank(plan.sheet_width, top + plan.depth + below + 0.05)
     sheet.text(0.2, 0.13, store.description.title, SIZE + 2, "bold")
     sheet.text(0.2, 0.42, "\n".join(lines), SIZE)
-    left = (width - plan.content - _LEFT - _BAR_ROOM) / 2 + _LEFT
     for number, name in enumerate(fields):
-        x, y = plan.corner(number)
-        _panel(sheet, reader, name, frame, box, (left + x, top + y, plan.width, plan.height))
-    for axes in sheet.figure.axes[: -2 * plan.columns if plan.columns == 1 else 0]:
-        pass
-    _series_row(sheet, store, sample, frame, names, top + plan.depth + 0.15)
+        axes = _panel(sheet, reader, name, frame, box, plan.place(number, top))
+        label_axes(axes, x=plan.is_lowest(number), y=plan.is_first(number))
+    for axes, name in zip(_series_row(sheet, len(names), top + plan.depth), names, strict=True):
+        draw_series(axes, store, sample, name, frame)
     return sheet.figure
+
+
+def frame_index(store: SnapshotStore, frame: int) -> int:
+    """Return the index from 0 of a frame that may be counted from the end.
+
+    Raises
+    ------
+    UserError
+        If there is no such frame.
+    """
+    n_frames = len(store.times)
+    if not -n_frames <= frame < n_frames:
+        raise UserError(
+            f"frame: expected {-n_frames} to {n_frames - 1}, received {frame}. "
+            "Negative frames count from the last one, -1."
+        )
+    return frame % n_frames
+
+
+def _fields(field: FieldName | None) -> tuple[FieldName, ...]:
+    if field is None:
+        return ("speed", "vorticity")
+    if field not in QUANTITIES:
+        raise UserError(f"field: expected one of {', '.join(QUANTITIES)}, received {field!r}.")
+    return (field,)
+
+
+def _plan(aspect: float, n_panels: int) -> _Plan:
+    if aspect >= _WIDE:
+        width = min(7.5, 3.6 * aspect)
+        return _Plan(width, width / aspect, 1, n_panels)
+    largest = 3.5 if n_panels > 1 else 4.5
+    width = min(largest, 4.5 * aspect)
+    return _Plan(width, width / aspect, n_panels, 1)
+
+
+def _heading(store: SnapshotStore, sample: int, frame: int, width: float) -> list[str]:
+    description = store.description
+    time = time_texts(description.times)[frame]
+    text = f"Sample\u00a0{sample}, t\u00a0=\u00a0{time}\u00a0s"
+    parameters = parameter_text(description, sample)
+    return wrapped(f"{text}: {parameters}" if parameters else text, width, SIZE)
+
+
+def _panel(
+    sheet: Sheet,
+    reader: FlowReader,
+    field: FieldName,
+    frame: int,
+    box: Box,
+    place: tuple[float, float, float, float],
+) -> Axes:
+    axes, quantity = sheet.axes(*place), QUANTITIES[field]
+    limits = field_limits(reader, field, [frame])
+    values, points = reader.values(field, frame), reader.points(field)
+    mesh = draw_field(axes, reader.triangles(field), points, values, limits, quantity, box)
+    colour_bar(sheet, axes, mesh, limits, quantity)
+    return axes
+
+
+def _series_row(sheet: Sheet, n_panels: int, top: float) -> list[Axes]:
+    if n_panels == 0:
+        return []
+    room = sheet.width - _SERIES_LEFT - 0.35
+    width = (room - (n_panels - 1) * _SERIES_GAP) / n_panels
+    lefts = [_SERIES_LEFT + i * (width + _SERIES_GAP) for i in range(n_panels)]
+    return [sheet.axes(left, top + _ABOVE, width, _SERIES) for left in lefts]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from solvers.bdf import MAX_RATIO, Differences, differences
+from solvers.bdf import MAX_RATIO, Differences, differences, extrapolation
 
 # Reproducible, and indifferent to how loaded the machine is.
 LAW = settings(deadline=None, derandomize=True)
@@ -88,3 +88,16 @@ def test_the_error_falls_with_the_square_of_the_step() -> None:
     errors = [solve(n) for n in (40, 80, 160, 320)]
     slope = np.polyfit(np.log([40, 80, 160, 320]), np.log(errors), 1)[0]
     assert slope == pytest.approx(-2, abs=0.15)
+
+
+@LAW
+@given(STEPS, st.lists(STEPS, max_size=2), COEFFICIENTS)
+def test_extrapolation_is_exact_for_polynomials_through_the_known_levels(
+    step: float, past: list[float], coefficients: tuple[float, float, float]
+) -> None:
+    polynomial = np.polynomial.Polynomial(coefficients[: len(past) + 1])
+    times = -np.cumsum([0.0, *past])
+    weights = extrapolation(step, past)
+    assert len(weights) == len(past) + 1
+    scale = 1e-12 * max(1.0, float(np.abs(weights).sum())) * max(1.0, *map(abs, coefficients))
+    assert np.dot(weights, polynomial(times)) == pytest.approx(polynomial(step), abs=100 * scale)

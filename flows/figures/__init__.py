@@ -1,0 +1,11 @@
+"""Pictures of flow datasets: one sample, an overview of a dataset, an animation.
+
+Figures are made with matplotlib's `Figure` objects and the Agg canvas: no display, no pyplot and
+no global state.
+"""
+
+from flows.figures.fields import FieldName, vorticity
+from flows.figures.files import save
+from flows.figures.snapshot import snapshot_figure
+
+__all__ = ["FieldName", "save", "snapshot_figure", "vorticity"]
