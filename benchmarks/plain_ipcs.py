@@ -73,10 +73,11 @@ class _Splitting(ABC):
     ) -> None:
         self.disc, self.case, self.step, self.rtol = disc, case, step, rtol
         self.time = 0.0
+        self.pressure, self.phi = fem.Function(disc.linear), fem.Function(disc.linear)
         self.gdim = disc.reference.gdim
         self.k = fem.Constant(disc.mesh, step)
         self.nu = fem.Constant(disc.mesh, case.viscosity)
-        self.Q = fem.functionspace(disc.mesh, ("Lagrange", 1))
+        self.Q = disc.linear
         self._pressure_options = pressure
         tags, names = disc.facets, disc.reference.names
         self._outlet = np.concatenate([tags.find(names[part]) for part in case.outflow])
@@ -84,7 +85,7 @@ class _Splitting(ABC):
 
     @abstractmethod
     def load(self, now: list[Any], before: list[Any], pressure: Any, time: float) -> None:
-        """Continue from the components of two velocity levels and a pressure (local arrays)."""
+        """Continue from two velocity levels (local arrays by component) and a pressure (owned)."""
 
     def advance(self) -> None:
         """Do one step."""
@@ -106,6 +107,11 @@ class _Splitting(ABC):
         It is the reaction of the discrete momentum equation, the functional that our solver
         uses (see `solvers.quantities`).
         """
+
+    def _load_pressure(self, pressure: Any, time: float) -> None:
+        self.pressure.x.array[: len(pressure)] = pressure
+        self.pressure.x.scatter_forward()
+        self.time = time
 
     def _rows(self, space: Any, facets: Any) -> Any:
         return fem.locate_dofs_topological(space, self.disc.mesh.topology.dim - 1, facets)
@@ -148,7 +154,6 @@ class PlainIPCS(_Splitting):
         super().__init__(*arguments)
         self.V = fem.functionspace(self.disc.mesh, ("Lagrange", 2, (self.gdim,)))
         self.tentative, self.now, self.before = (fem.Function(self.V) for _ in range(3))
-        self.pressure, self.phi = fem.Function(self.Q), fem.Function(self.Q)
         self._boundary = [self._prescribe(c.part, c.velocity) for c in self.case.conditions]
         self._conditions = [bc for bc, *_ in self._boundary]
         self._momentum_step()
@@ -162,10 +167,7 @@ class PlainIPCS(_Splitting):
         """See `_Splitting.load`."""
         for function, parts in ((self.now, now), (self.before, before)):
             function.x.array[:] = np.stack(parts, axis=1)[self._order].ravel()
-        order = np.empty(len(pressure), dtype=np.int64)
-        order[self.Q.dofmap.list] = self.disc.linear.dofmap.list
-        self.pressure.x.array[:] = pressure[order]
-        self.time = time
+        self._load_pressure(pressure, time)
 
     def solve(self) -> None:
         """See `_Splitting.solve`."""
@@ -273,11 +275,10 @@ class ComponentIPCS(_Splitting):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.V = fem.functionspace(self.disc.mesh, ("Lagrange", 2))
+        self.V = self.disc.quadratic
         self.tentative, self.now, self.before, self._convecting = (
             [fem.Function(self.V) for _ in range(self.gdim)] for _ in range(4)
         )
-        self.pressure, self.phi = fem.Function(self.Q), fem.Function(self.Q)
         self._boundary = [self._locate(c.part, c.velocity) for c in self.case.conditions]
         self._fixed = np.unique(np.concatenate([rows for rows, *_ in self._boundary]))
         self._constant_matrices()
@@ -285,16 +286,11 @@ class ComponentIPCS(_Splitting):
         self._solvers()
 
     def load(self, now: list[Any], before: list[Any], pressure: Any, time: float) -> None:
-        """See `_Splitting.load`; the spaces are our own scalar ones."""
-        order = np.empty(len(self.disc.nodes), dtype=np.int64)
-        order[self.V.dofmap.list] = self.disc.quadratic.dofmap.list
+        """See `_Splitting.load`."""
         for axis in range(self.gdim):
-            self.now[axis].x.array[:] = now[axis][order]
-            self.before[axis].x.array[:] = before[axis][order]
-        order = np.empty(len(pressure), dtype=np.int64)
-        order[self.Q.dofmap.list] = self.disc.linear.dofmap.list
-        self.pressure.x.array[:] = pressure[order]
-        self.time = time
+            self.now[axis].x.array[:] = now[axis]
+            self.before[axis].x.array[:] = before[axis]
+        self._load_pressure(pressure, time)
 
     def solve(self) -> None:
         """See `_Splitting.solve`."""

@@ -124,7 +124,7 @@ def _gatherer(space: Any, numbers: IntArray, size: int) -> Gatherer:
 def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArray:
     """Return the canonical numbers of the local degrees of freedom of `space`, cell by cell."""
     mesh = space.mesh
-    corners = vertices[mesh.geometry.dofmap]
+    corners = vertices[mesh.geometry.dofmaps[0]]
     cell_type = getattr(basix.CellType, mesh.topology.cell_name())
     edges = np.array(basix.topology(cell_type)[1])
     nodes = [corners]

@@ -104,7 +104,7 @@ class FlowOperators:
     def _corners(self) -> FloatArray:
         mesh = self.disc.mesh
         cells = mesh.topology.index_map(mesh.topology.dim).size_local
-        nodes = mesh.geometry.dofmap[:cells]
+        nodes = mesh.geometry.dofmaps[0][:cells]
         return np.asarray(mesh.geometry.x[nodes][..., : self.disc.reference.gdim])
 
     def _square(self) -> tuple[FloatArray, FloatArray]:

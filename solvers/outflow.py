@@ -69,12 +69,12 @@ def _facet_tables(gdim: int) -> tuple[FloatArray, FloatArray]:
     variant = basix.LagrangeVariant.gll_warped
     element = basix.create_element(basix.ElementFamily.P, cell, 2, variant)
     corners, sides = basix.geometry(cell), basix.topology(cell)[gdim - 1]
-    volumes = basix.cell.facet_reference_volumes(cell)
     normals = basix.cell.facet_outward_normals(cell)
     values, weighted = [], []
     for side, vertices in enumerate(sides):
         axes = corners[vertices[1:]] - corners[vertices[0]]
         values.append(element.tabulate(0, corners[vertices[0]] + points @ axes)[0, :, :, 0])
-        share = weights / weights.sum() * volumes[side]
-        weighted.append(share[:, None] * np.asarray(normals[side]))
+        # The side opposite to the origin is longer than its own reference interval (or triangle).
+        stretch = np.sqrt(np.linalg.det(axes @ axes.T))
+        weighted.append(stretch * weights[:, None] * np.asarray(normals[side]))
     return np.array(values), np.array(weighted)

@@ -10,6 +10,10 @@ from solvers.mesh import FloatArray
 
 __all__ = ["SolverSettings", "TimeSettings"]
 
+# Shortest time to the first and between the output times, as a part of `end`: the adaptive steps
+# that fit between them must stay above their minimum.
+_SHORTEST = 2e-6
+
 
 @final
 class TimeSettings(BaseModel):
@@ -37,6 +41,12 @@ class TimeSettings(BaseModel):
             raise ValueError(
                 f"expected start < end, received start = {self.start}, end = {self.end}"
             )
+        shortest = min((gap for gap in self._gaps() if gap > 0), default=self.end)
+        if shortest < _SHORTEST * self.end:
+            raise ValueError(
+                f"expected at least {_SHORTEST:g} of end to and between the output times, received "
+                f"{shortest:g} s (start = {self.start}, end = {self.end}, frames = {self.frames})"
+            )
         if (self.step is None) == (self.cfl is None):
             raise ValueError(
                 "expected exactly one of step (fixed) and cfl (adaptive), received "
@@ -48,6 +58,12 @@ class TimeSettings(BaseModel):
                 f"courant_limit = {self.courant_limit}"
             )
         return self
+
+    def _gaps(self) -> tuple[float, ...]:
+        """Return the time to the first output time, and between two of them, s."""
+        if self.frames == 1:
+            return (self.end,)
+        return self.start, (self.end - self.start) / (self.frames - 1)
 
     def times(self) -> FloatArray:
         """Return the (frames,) output times; a single frame is stored at `end`."""

@@ -16,7 +16,7 @@ __all__ = ["AXES", "FRAME_SERIES", "flow_layout", "geometry_varies"]
 AXES = ("x", "y", "z")
 # Series that every flow has beside the forces and pressure differences of its problem.
 FRAME_SERIES = {
-    "kinetic_energy": ("m5 s-3", "kinetic energy over density, depth 1 m"),
+    "kinetic_energy": ("m4 s-2", "kinetic energy over density, per metre of depth"),
     "divergence": ("m s-1", "L2 norm of the velocity's divergence"),
     "courant": ("1", "Courant number of the last step"),
 }

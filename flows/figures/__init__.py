@@ -4,8 +4,10 @@ Figures are made with matplotlib's `Figure` objects and the Agg canvas: no displ
 no global state.
 """
 
+from flows.figures.animation import save_animation
 from flows.figures.fields import FieldName, vorticity
 from flows.figures.files import save
+from flows.figures.overview import overview_figure
 from flows.figures.snapshot import snapshot_figure
 
-__all__ = ["FieldName", "save", "snapshot_figure", "vorticity"]
+__all__ = ["FieldName", "overview_figure", "save", "save_animation", "snapshot_figure", "vorticity"]

@@ -42,8 +42,8 @@ QUANTITIES: Mapping[FieldName, Quantity] = MappingProxyType(
     {
         "speed": Quantity("speed", "m s-1", "viridis", "from zero", 0.9995),
         # Walls carry vorticity that is many times that of a shed vortex, on little area.
-        "vorticity": Quantity("vorticity", "s-1", "RdBu_r", "symmetric", 0.98),
-        "pressure": Quantity("kinematic pressure", "m2 s-2", "cividis", "free", 0.995),
+        "vorticity": Quantity("vorticity", "s-1", "RdBu_r", "symmetric", 0.95),
+        "pressure": Quantity("kinematic pressure", "m2 s-2", "plasma", "free", 0.995),
     }
 )
 
@@ -112,6 +112,9 @@ class FlowReader:
         _check_plane_flow(store)
         _check_committed(store, sample)
         self._store, self._sample = store, sample
+        self._faces, self._cells = (
+            np.asarray(store.static(name), dtype=np.int64) for name in _NEEDED
+        )
         names = ("node_x", "node_y")
         stored = all(name in store.description.specs for name in names)
         self.positions: FloatArray = np.stack(
@@ -121,8 +124,7 @@ class FlowReader:
     def triangles(self, field: FieldName) -> IntArray:
         """Return the (n_triangles, 3) nodes of the linear triangles on which `field` lives."""
         # Pressure has a value per vertex; vertices are the first nodes.
-        name = "cell_vertices" if field == "pressure" else "face_nodes"
-        return np.asarray(self._store.static(name), dtype=np.int64)
+        return self._cells if field == "pressure" else self._faces
 
     def points(self, field: FieldName) -> FloatArray:
         """Return the (n, 2) positions of the nodes of `field`, metres."""

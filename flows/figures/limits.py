@@ -6,12 +6,12 @@ from typing import Literal, final
 
 import numpy as np
 
-from flows.figures.fields import FieldName, FlowReader, Quantity, QUANTITIES, node_areas
+from flows.figures.fields import QUANTITIES, FieldName, FlowReader, Quantity, node_areas
 from solvers.mesh import FloatArray
 
 __all__ = ["Limits", "area_quantile", "field_limits", "round_up"]
 
-_ROUND = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+_ROUND = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 
 
 @final
@@ -42,7 +42,9 @@ def field_limits(reader: FlowReader, field: FieldName, frames: list[int]) -> Lim
     quantity = QUANTITIES[field]
     ranges = [_range(reader.values(field, frame), weights, quantity) for frame in frames]
     low, high, least, most = np.array(ranges).T
-    return _rounded(float(low.min()), float(high.max()), float(least.min()), float(most.max()))
+    return _rounded(
+        quantity, float(low.min()), float(high.max()), float(least.min()), float(most.max())
+    )
 
 
 def area_quantile(values: FloatArray, weights: FloatArray, share: float) -> float:
@@ -65,24 +67,28 @@ def _range(
     values: FloatArray, weights: FloatArray, quantity: Quantity
 ) -> tuple[float, float, float, float]:
     """Return the ends of the scale before rounding, and the least and the largest value."""
-    extremes = float(values.min()), float(values.max())
-    if quantity.scale == "symmetric":
-        bound = area_quantile(np.abs(values), weights, quantity.quantile)
-        return -bound, bound, *extremes
-    high = area_quantile(values, weights, quantity.quantile)
-    if quantity.scale == "from zero":
-        return 0.0, high, *extremes
-    return area_quantile(values, weights, 1 - quantity.quantile), high, *extremes
+    least, most = float(values.min()), float(values.max())
+    if quantity.scale == "free":
+        low, high = (
+            area_quantile(values, weights, share)
+            for share in (1 - quantity.quantile, quantity.quantile)
+        )
+        return low, high, least, most
+    sizes = np.abs(values)
+    # At the start of a flow all but a few nodes on a wall may be exactly zero.
+    high = area_quantile(sizes, weights, quantity.quantile) or float(sizes.max())
+    return (-high if quantity.scale == "symmetric" else 0.0), high, least, most
 
 
-def _rounded(low: float, high: float, least: float, most: float) -> Limits:
+def _rounded(quantity: Quantity, low: float, high: float, least: float, most: float) -> Limits:
     """Return limits on round numbers; a field that is constant gets a scale all the same."""
-    if low == -high or low == 0.0:
-        high = round_up(high) if high > 0 else 1.0
-        low = -high if low else 0.0
+    if quantity.scale == "free":
+        size = max(abs(low), abs(high)) or 1.0
+        unit = round_up(high - low if high - low > 1e-9 * size else size) / 20
+        low, high = (math.floor(low / unit) - 1) * unit, (math.ceil(high / unit) + 1) * unit
     else:
-        unit = round_up(max(high - low, 1e-9 * abs(high))) / 20
-        low, high = math.floor(low / unit) * unit, math.ceil(high / unit) * unit
+        high = round_up(high) if high > 0 else 1.0
+        low = -high if quantity.scale == "symmetric" else 0.0
     slack = 1e-9 * (high - low)
     below, above = least < low - slack, most > high + slack
     extend: Literal["neither", "min", "max", "both"] = "neither"

@@ -1,27 +1,40 @@
 """The parts of a figure: a sheet measured in inches, field panels and their colour bars."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, TriMesh
+from matplotlib.collections import TriMesh
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from matplotlib.tri import Triangulation
 
-from flows.figures.limits import Limits
 from flows.figures.fields import Quantity
-from flows.figures.text import labelled
+from flows.figures.limits import Limits
+from flows.figures.text import labelled, wrapped
 from solvers.mesh import FloatArray, IntArray
 
-__all__ = ["SIZE", "SMALL", "Box", "Sheet", "colour_bar", "draw_field", "label_axes", "tidy"]
+__all__ = [
+    "INK",
+    "SIZE",
+    "SMALL",
+    "Box",
+    "Sheet",
+    "colour_bar",
+    "draw_field",
+    "label_axes",
+    "outlines",
+]
 
 # Font sizes in points.
 SIZE, SMALL = 10.0, 9.0
-_SOLID, _INK = "0.82", "0.15"
-_STEPS = [1, 2, 2.5, 5, 10]
+INK, _SOLID = "0.15", "0.82"
+# Steps between ticks, over powers of ten.
+_STEPS, _BAR_STEPS = [1, 2, 5, 10], [1, 2, 2.5, 5, 10]
 _BAR = 0.13
 
 
@@ -57,11 +70,11 @@ class Sheet:
     @classmethod
     def blank(cls, width: float, height: float) -> "Sheet":
         """Return an empty white figure of this size in inches."""
-        figure = Figure(figsize=(width, height), facecolor="white", layout="none")
+        figure = Figure(figsize=(width, height), facecolor="white")
         return cls(figure, width, height)
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """Add axes whose frame has this place and size."""
+        """Add axes whose frame has this place and size, with few ticks and thin lines."""
         bottom = self.height - top - height
         place = (
             left / self.width,
@@ -69,12 +82,14 @@ class Sheet:
             width / self.width,
             height / self.height,
         )
-        return self.figure.add_axes(place)
+        axes = self.figure.add_axes(place)
+        _tidy(axes, width, height)
+        return axes
 
     def text(self, left: float, top: float, text: str, size: float, weight: str = "normal") -> None:
         """Add a text whose upper left corner is here."""
         place = left / self.width, 1 - top / self.height
-        self.figure.text(*place, text, fontsize=size, fontweight=weight, va="top", color=_INK)
+        self.figure.text(*place, text, fontsize=size, fontweight=weight, va="top", color=INK)
 
 
 def draw_field(
@@ -95,15 +110,13 @@ def draw_field(
         vmin=limits.low,
         vmax=limits.high,
     )
-    outline = LineCollection(
-        list(points[_boundary(triangles)]), colors=_INK, linewidths=0.8, capstyle="round"
-    )
-    # The domain's edge is drawn by the outline, half of which lies outside the frame.
-    outline.set_clip_on(False)
-    axes.add_collection(outline)
-    axes.set_facecolor(_SOLID)
+    # The outline lies on the frame: half of its width would be clipped.
+    for loop in outlines(triangles):
+        axes.plot(*points[loop].T, color=INK, linewidth=0.8, clip_on=False)
+    own = Box.around(points)
+    corner, width, height = (own.x[0], own.y[0]), own.x[1] - own.x[0], own.y[1] - own.y[0]
+    axes.add_patch(Rectangle(corner, width, height, facecolor=_SOLID, zorder=0))
     axes.set(xlim=box.x, ylim=box.y, aspect="equal")
-    tidy(axes)
     axes.spines[:].set_visible(False)
     return mesh
 
@@ -115,44 +128,57 @@ def colour_bar(sheet: Sheet, axes: Axes, mesh: TriMesh, limits: Limits, quantity
     left = place.x1 * sheet.width + 0.14
     bar_axes = sheet.axes(left, (1 - place.y1) * sheet.height, _BAR, height)
     bar = Colorbar(bar_axes, mesh, extend=limits.extend, extendfrac=min(0.08, 0.1 / height))
-    bar.locator = MaxNLocator(nbins=max(2, min(6, int(height / 0.3))), steps=_STEPS)
+    bar.locator = MaxNLocator(nbins=max(2, min(6, int(height / 0.3))), steps=_BAR_STEPS)
     bar.update_ticks()
-    bar_axes.tick_params(labelsize=SMALL, colors=_INK, width=0.6, length=3)
-    name = quantity.label
-    if height > 1.35:
-        bar_axes.set_ylabel(labelled(name, quantity.units), fontsize=SIZE, color=_INK)
-        return
-    # Upright, the text would be longer than the bar.
-    text = labelled(name.replace(" ", "\n"), quantity.units, "\n")
-    sheet.text(left + 0.62, (1 - place.y1) * sheet.height + height / 2 - 0.17, text, SIZE)
+    bar_axes.tick_params(labelsize=SMALL, colors=INK, width=0.6, length=3)
+    bar_axes.yaxis.label.set(fontsize=SIZE, color=INK)
+    text = labelled(quantity.label, quantity.units)
+    if len(wrapped(text, height, SIZE)) == 1:
+        bar_axes.set_ylabel(text)
+    else:  # upright, the text would be longer than the bar
+        lines = text.replace(" ", "\n")
+        bar_axes.set_ylabel(lines, rotation=0, ha="left", va="center")
 
 
 def label_axes(axes: Axes, x: bool = True, y: bool = True) -> None:
     """Name the coordinates, or hide the numbers of those that another panel names."""
     if x:
-        axes.set_xlabel("x [m]", fontsize=SIZE, color=_INK, labelpad=2)
+        axes.set_xlabel("x [m]", fontsize=SIZE, color=INK, labelpad=2)
     if y:
-        axes.set_ylabel("y [m]", fontsize=SIZE, color=_INK, labelpad=4)
+        axes.set_ylabel("y [m]", fontsize=SIZE, color=INK, labelpad=4)
     axes.tick_params(labelbottom=x, labelleft=y)
 
 
-def tidy(axes: Axes) -> None:
-    """Give the axes few, readable ticks and thin lines."""
-    _, _, width, height = axes.get_position().bounds
-    figure_width, figure_height = axes.get_figure(root=True).get_size_inches()
-    for axis, inches, room in (
-        (axes.xaxis, width * figure_width, 0.7),
-        (axes.yaxis, height * figure_height, 0.35),
-    ):
-        bins = max(1, min(8, int(inches / room)))
-        axis.set_major_locator(MaxNLocator(nbins=bins, steps=_STEPS, min_n_ticks=2))
-    axes.tick_params(labelsize=SMALL, colors=_INK, width=0.6, length=3)
-    for spine in axes.spines.values():
-        spine.set(linewidth=0.6, color=_INK)
-
-
-def _boundary(triangles: IntArray) -> IntArray:
-    """Return the (n, 2) nodes of the edges that belong to one triangle only."""
+def outlines(triangles: IntArray) -> list[list[int]]:
+    """Return the closed loops of nodes along the edges that belong to one triangle only."""
     edges = np.sort(np.concatenate([triangles[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
     found, counts = np.unique(edges, axis=0, return_counts=True)
-    return np.asarray(found[counts == 1])
+    neighbours: dict[int, list[int]] = defaultdict(list)
+    for a, b in found[counts == 1].tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    loops = []
+    while neighbours:
+        loop = [next(iter(neighbours))]
+        while loop[-1] in neighbours:
+            here, there = loop[-1], neighbours[loop[-1]][0]
+            _cut(neighbours, here, there)
+            _cut(neighbours, there, here)
+            loop.append(there)
+        loops.append(loop)
+    return loops
+
+
+def _cut(neighbours: dict[int, list[int]], here: int, there: int) -> None:
+    neighbours[here].remove(there)
+    if not neighbours[here]:
+        del neighbours[here]
+
+
+def _tidy(axes: Axes, width: float, height: float) -> None:
+    for axis, inches, room in ((axes.xaxis, width, 0.7), (axes.yaxis, height, 0.3)):
+        bins = max(1, min(8, int(inches / room)))
+        axis.set_major_locator(MaxNLocator(nbins=bins, steps=_STEPS, min_n_ticks=2))
+    axes.tick_params(labelsize=SMALL, colors=INK, width=0.6, length=3)
+    for spine in axes.spines.values():
+        spine.set(linewidth=0.6, color=INK)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from flows.figures.panels import SIZE, tidy
+from flows.figures.panels import INK, SIZE
 from flows.figures.text import labelled
 from infra.description import DatasetDescription
 from infra.store import SnapshotStore
@@ -35,12 +35,11 @@ def draw_series(axes: Axes, store: SnapshotStore, sample: int, name: str, frame:
     axes.set_ylim(low - margin, high + margin)
     if len(times) > 1:
         axes.set_xlim(times[0], times[-1])
-    tidy(axes)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-3, 4))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.set_xlabel("t [s]", fontsize=SIZE, labelpad=2)
+    axes.set_xlabel("t [s]", fontsize=SIZE, color=INK, labelpad=2)
     label = _LABELS.get(name, name.replace("_", " ")).replace(" ", "\n", 1)
-    axes.set_ylabel(labelled(label, spec.units), fontsize=SIZE)
+    axes.set_ylabel(labelled(label, spec.units), fontsize=SIZE, color=INK)

@@ -19,7 +19,7 @@ __all__ = ["frame_index", "snapshot_figure"]
 # Wider domains have their panels above each other, others side by side.
 _WIDE = 1.8
 # Inches: left margin, room right of a panel for its colour bar, gaps, and height of a line.
-_LEFT, _BAR_ROOM, _GAP, _BELOW, _LINE = 0.7, 1.25, 0.18, 0.5, 0.19
+_LEFT, _BAR_ROOM, _GAP, _BELOW, _LINE = 0.7, 1.35, 0.18, 0.5, 0.19
 _SERIES_LEFT, _SERIES, _SERIES_GAP, _ABOVE = 0.95, 1.15, 1.05, 0.15
 _NARROWEST = 6.2
 
@@ -37,7 +37,7 @@ class _Plan:
     @property
     def pitch(self) -> float:
         """Distance of neighbouring columns."""
-        return self.width + _BAR_ROOM + 0.15
+        return self.width + _BAR_ROOM
 
     @property
     def row_width(self) -> float:
@@ -97,18 +97,19 @@ def snapshot_figure(
     reader = FlowReader(store, sample)
     box = Box.around(reader.positions)
     plan = _plan(box.aspect, len(fields))
-    names = series_names(store.description)
+    series = series_names(store.description)
     lines = _heading(store, sample, frame, plan.sheet_width - 0.4)
     top = 0.6 + _LINE * len(lines)
-    below = _ABOVE + _SERIES + _BELOW if names else 0.0
+    below = _ABOVE + _SERIES + _BELOW if series else 0.0
     sheet = Sheet.blank(plan.sheet_width, top + plan.depth + below + 0.05)
     sheet.text(0.2, 0.13, store.description.title, SIZE + 2, "bold")
     sheet.text(0.2, 0.42, "\n".join(lines), SIZE)
     for number, name in enumerate(fields):
         axes = _panel(sheet, reader, name, frame, box, plan.place(number, top))
         label_axes(axes, x=plan.is_lowest(number), y=plan.is_first(number))
-    for axes, name in zip(_series_row(sheet, len(names), top + plan.depth), names, strict=True):
-        draw_series(axes, store, sample, name, frame)
+    row = _series_row(sheet, len(series), top + plan.depth)
+    for axes, quantity in zip(row, series, strict=True):
+        draw_series(axes, store, sample, quantity, frame)
     return sheet.figure
 
 
@@ -139,7 +140,7 @@ def _fields(field: FieldName | None) -> tuple[FieldName, ...]:
 
 def _plan(aspect: float, n_panels: int) -> _Plan:
     if aspect >= _WIDE:
-        width = min(7.5, 3.6 * aspect)
+        width = min(7.5, 2.7 * aspect)
         return _Plan(width, width / aspect, 1, n_panels)
     largest = 3.5 if n_panels > 1 else 4.5
     width = min(largest, 4.5 * aspect)

@@ -1,0 +1,227 @@
+"""The command line: ``romflow run``, ``studies``, ``show``, ``doctor``, ``up``, ``down``.
+
+Exit codes: 0 all is done; 1 the dataset is incomplete, or something needed is missing; 2 the
+input is wrong; 3 the storage cannot be used; 130 interrupted.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from infra.errors import RomflowError, StoreMismatchError, UserError
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="romflow",
+    help="Parametrised PDEs to datasets, surrogates and reduced models that engineers query.",
+)
+run = App(name="run", help="Run a flow in this terminal.")
+app.command(run)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(_guarded(sys.argv[1:]))
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; every error of the user's ends with a message, never with a traceback."""
+    try:
+        return int(app(arguments, exit_on_error=False) or 0)
+    except CycloptsError:
+        return 2  # cyclopts has printed what is wrong
+    except KeyboardInterrupt:
+        return _say("Interrupted: committed samples are kept; the same command goes on.", 130)
+    except (UserError, StoreMismatchError) as error:
+        return _say(str(error), 2)
+    except RomflowError as error:
+        return _say(str(error), 3)
+
+
+@run.command(name="generate-ns-data")
+def generate_ns_data(
+    *,
+    study: str = "cylinder-demo",
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    retry_failed: Annotated[bool, Parameter(negative="")] = False,
+    verbose: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Generate, or complete, a dataset of incompressible flows.
+
+    Parameters
+    ----------
+    study
+        YAML file, or the name of a study that comes with romflow (see `romflow studies`).
+    set_
+        Change one setting, such as ``--set time.end=2``; may be repeated.
+    dry_run
+        Show what would be computed, and write nothing.
+    retry_failed
+        Try samples that failed before again.
+    verbose
+        Show Prefect's log.
+    """
+    from flows.study import load_study, with_settings
+
+    chosen = with_settings(load_study(study), set_)
+    if dry_run:
+        return _show_design(chosen)
+    from flows.plan import design
+
+    design(chosen)  # what is wrong with the study is said at once
+    return _run_flow(chosen, retry_failed, verbose)
+
+
+@app.command
+def studies(*, catalog: Path = Path("data-catalog")) -> int:
+    """List the studies that come with romflow, and the datasets of the catalogue.
+
+    Parameters
+    ----------
+    catalog
+        Folder of the catalogue.
+    """
+    from rich.console import Console
+
+    from flows.report import print_studies
+    from flows.study import load_study, shipped_studies
+    from infra.catalog import Catalog
+
+    known = Catalog(catalog)
+    entries = [known.load(name) for name in known.names()]
+    print_studies(Console(), [load_study(name) for name in shipped_studies()], entries)
+    return 0
+
+
+@app.command
+def show(
+    dataset: str,
+    *,
+    sample: int | None = None,
+    frame: int = -1,
+    field: Literal["speed", "vorticity", "pressure"] | None = None,
+    output: Path | None = None,
+    animation: Path | None = None,
+    catalog: Path = Path("data-catalog"),
+) -> int:
+    """Show a dataset: a table, and a picture of one sample.
+
+    Parameters
+    ----------
+    dataset
+        Folder of a dataset, or its name in the catalogue.
+    sample
+        Number of the sample in the picture; default the first committed one.
+    frame
+        Number of the frame; negative ones count from the end.
+    field
+        What to draw; default several fields.
+    output
+        PNG file of the picture; default in the dataset's folder.
+    animation
+        GIF file of the whole trajectory.
+    catalog
+        Folder of the catalogue.
+    """
+    from flows.show import show_dataset
+
+    return show_dataset(dataset, catalog, sample, frame, field, output, animation)
+
+
+@app.command
+def doctor() -> int:
+    """Tell what is installed, what is missing, and what to do."""
+    from rich.console import Console
+
+    from flows.doctor import examine
+    from flows.report import print_findings
+
+    findings = examine()
+    print_findings(Console(), findings)
+    return int(any(finding.needed and not finding.well for finding in findings))
+
+
+@app.command
+def up(*, port: int = 4200) -> int:
+    """Start Prefect's server, a work pool and a worker on this machine, and deploy.
+
+    Parameters
+    ----------
+    port
+        Port of the server, on loopback.
+    """
+    from flows.services import up as start
+
+    print("Starting Prefect's server and worker (10 to 60 seconds) ...", flush=True)
+    services = start(port)
+    page = services.url.removesuffix("/api")
+    print(f"Server and pages: {page}")
+    print("Run the deployment: prefect deployment run generate-ns-data/local --watch")
+    if page != "http://127.0.0.1:4200":
+        print(f"First tell the prefect command: export PREFECT_API_URL={services.url}")
+    print("End everything: romflow down")
+    return 0
+
+
+@app.command
+def down() -> int:
+    """End what `romflow up` started."""
+    from flows.services import down as end
+
+    print("Server and worker have ended." if end() else "Nothing was running in this folder.")
+    return 0
+
+
+def _show_design(study: Any) -> int:
+    from rich.console import Console
+
+    from flows.plan import design, size_on_disk
+    from flows.report import print_design
+
+    made = design(study)
+    mesh = made.problem.reference_mesh()
+    print_design(Console(), study, made, mesh.n_nodes, size_on_disk(study, made, mesh))
+    return 0
+
+
+def _run_flow(study: Any, retry_failed: bool, verbose: bool) -> int:
+    """Run the flow through Prefect and say how it ended."""
+    from flows.environment import prefect
+
+    print(f"Dataset: {study.dataset}", file=sys.stderr)
+    with prefect(verbose=verbose) as wait_for_server:
+        # Prefect reads its settings when it is imported; its server starts meanwhile.
+        from flows.generate import generate_ns_data as flow
+
+        wait_for_server()
+        state: Any = flow(study, retry_failed=retry_failed, return_state=True)
+        data = state.result(raise_on_failure=False)
+    return _tell(state, data)
+
+
+def _tell(state: Any, data: Any) -> int:
+    """Print how a flow ended; return the exit code."""
+    from rich.console import Console
+
+    from flows.publish import Summary
+    from flows.report import print_summary
+
+    if isinstance(data, dict):
+        print_summary(Console(), Summary(**data))
+    if state.is_completed():
+        return 0
+    codes = {"Incomplete": 1, "Refused": 2, "Storage": 3}
+    return _say(state.message or state.name, codes.get(state.name, 1))
+
+
+def _say(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The live progress bar of a terminal; plain lines where there is none."""
+
+import sys
+from types import TracebackType
+from typing import Self, final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from flows import progress
+
+__all__ = ["Display"]
+
+
+@final
+class Display:
+    """A progress bar over the frames of a dataset.
+
+    Parameters
+    ----------
+    frames : number of frames in the whole dataset
+    """
+
+    def __init__(self, frames: int) -> None:
+        console = Console(file=sys.stderr)
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("frames"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._frames = frames
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        self._task = self._bar.add_task("starting", total=self._frames)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, now: progress.Progress) -> None:
+        """Print new messages above the bar, and redraw it."""
+        if self._task is None:
+            return
+        for message in now.messages:
+            self._bar.console.print(message, markup=False, highlight=False)
+        failed = f", {now.failed} failed" if now.failed else ""
+        text = f"{now.committed}/{now.samples} samples{failed}"
+        self._bar.update(self._task, completed=now.frames_done, description=text)

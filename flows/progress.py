@@ -1,0 +1,111 @@
+"""How far the chunks are: read from their logs, so that it works for any task runner."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from flows.plan import Plan
+
+__all__ = ["Follower", "Progress"]
+
+
+@final
+@dataclass(frozen=True)
+class Progress:
+    """A moment of a run.
+
+    Attributes
+    ----------
+    samples, committed, failed : the whole dataset
+    frames, frames_done : frames of the dataset and how many are computed
+    messages : lines for people, new since the last look
+    """
+
+    samples: int
+    committed: int
+    failed: int
+    frames: int
+    frames_done: int
+    messages: tuple[str, ...]
+
+    @property
+    def fraction(self) -> float:
+        """How much of the dataset is computed, 0 to 1."""
+        return self.frames_done / max(self.frames, 1)
+
+
+@final
+@dataclass
+class Follower:
+    """Reads what the chunks' logs have gained since the last look.
+
+    Parameters
+    ----------
+    plan : the run that is followed
+    """
+
+    plan: Plan
+    _offsets: dict[int, int] = field(default_factory=dict)
+    _frames: dict[int, int] = field(default_factory=dict)
+    _state: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Logs are appended to: what earlier runs wrote is over.
+        self._offsets = {chunk.number: chunk.log.stat().st_size for chunk in self.plan.chunks}
+
+    def look(self) -> Progress:
+        """Read new lines and return the state."""
+        messages = [
+            text
+            for chunk in self.plan.chunks
+            for event in self._new_events(chunk.number)
+            if (text := self._take(event))
+        ]
+        states = Counter(self._state.values())
+        finished = self.plan.n_committed + self.plan.n_failed
+        finished += states["committed"] + states["failed"]
+        running = sum(n for i, n in self._frames.items() if self._state.get(i) == "started")
+        return Progress(
+            samples=self.plan.n_samples,
+            committed=self.plan.n_committed + states["committed"],
+            failed=self.plan.n_failed + states["failed"],
+            frames=self.plan.n_samples * self.plan.n_frames,
+            frames_done=finished * self.plan.n_frames + running,
+            messages=tuple(messages),
+        )
+
+    def _new_events(self, number: int) -> Sequence[dict[str, Any]]:
+        chunk = next(c for c in self.plan.chunks if c.number == number)
+        with chunk.log.open("rb") as log:
+            log.seek(self._offsets[number])
+            text = log.read()
+        whole = text[: text.rfind(b"\n") + 1]  # the last line may still be growing
+        self._offsets[number] += len(whole)
+        return [event for line in whole.splitlines() if (event := _parsed(line))]
+
+    def _take(self, event: dict[str, Any]) -> str:
+        """Note an event and return what a person should read, if anything."""
+        kind, sample = event["event"], event.get("sample", -1)
+        if kind == "frame":
+            self._frames[sample] = event["frame"] + 1
+        elif kind in ("started", "committed", "failed"):
+            self._state[sample] = kind
+            self._frames[sample] = 0
+        elif kind == "skipped":
+            self._state.setdefault(sample, "committed")
+        if kind == "committed":
+            return f"sample {sample}: committed, {event['steps']} steps in {event['seconds']:.1f} s"
+        if kind == "failed":
+            return f"sample {sample}: failed ({event['reason']}): {event['message']}"
+        return ""
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return the event of a line; other output that a library may print is no event."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
