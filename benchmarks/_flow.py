@@ -1,6 +1,5 @@
 """Our flow solver on one problem, set up the way the benchmarks need it."""
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
+from _report import one_thread
 
 from infra.cluster import find_mpiexec
 from solvers.chunk import make_problem
@@ -19,7 +19,7 @@ from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.problem import FlowCase
 from solvers.quantities import FlowMonitor
 
-__all__ = ["Flow", "local_values", "one_thread", "run_ranks"]
+__all__ = ["Flow", "local_values", "run_ranks"]
 
 
 @final
@@ -55,7 +55,12 @@ class Flow:
         case = problem.case({**problem.defaults, **mu}, disc.reference)
         operators = FlowOperators(disc, case.outflow)
         stepper = FlowStepper(
-            operators, case.viscosity, case.conditions, options=ITERATIVE, rtol=rtol, rotational=True
+            operators,
+            case.viscosity,
+            case.conditions,
+            options=ITERATIVE,
+            rtol=rtol,
+            rotational=True,
         )
         state = stepper.start(0.0, case.velocity, case.pressure)
         monitor = FlowMonitor(operators, case)
@@ -100,12 +105,6 @@ def local_values(vector: Any) -> FloatArray:
         return np.array(local.getArray(readonly=True))
 
 
-def one_thread() -> dict[str, str]:
-    """Return this environment with one thread for every numerical library."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(names, "1")}
-
-
 def run_ranks(script: Path, ranks: int, *texts: str, **environment: str) -> None:
     """Run a Python script on `ranks` MPI processes and wait for it.
 
@@ -116,6 +115,4 @@ def run_ranks(script: Path, ranks: int, *texts: str, **environment: str) -> None
     """
     command = [str(find_mpiexec()), "-n", str(ranks), sys.executable, str(script), *texts]
     root = str(Path(__file__).resolve().parent.parent)
-    subprocess.run(
-        command, check=True, env={**one_thread(), "PYTHONPATH": root, **environment}
-    )
+    subprocess.run(command, check=True, env={**one_thread(), "PYTHONPATH": root, **environment})

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import final
 
-__all__ = ["Report", "arguments", "cores", "interleaved", "middle", "number"]
+__all__ = ["Report", "arguments", "cores", "interleaved", "middle", "number", "one_thread"]
 
 ROOT = Path(__file__).resolve().parent
 # Packages whose versions decide times and numbers.
@@ -20,10 +20,25 @@ _PACKAGES = ("dolfinx-solver-real", "mpich", "mpi4py", "numpy", "scipy", "zarr",
 
 
 def arguments(text: str) -> argparse.Namespace:
-    """Read the command line every benchmark has: ``--quick``."""
+    """Read the command line every benchmark has, ``--quick``, and go on with one thread."""
     parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller sizes, under a minute")
-    return parser.parse_args()
+    options = parser.parse_args()
+    _run_with_one_thread()
+    return options
+
+
+def one_thread() -> dict[str, str]:
+    """Return this environment with one thread for every numerical library."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(names, "1")}
+
+
+def _run_with_one_thread() -> None:
+    """Start this program again where its libraries would use threads, as `LocalCluster` does."""
+    wanted = one_thread()
+    if wanted != dict(os.environ):
+        os.execve(sys.executable, sys.orig_argv, wanted)
 
 
 def cores() -> int:
@@ -93,8 +108,11 @@ class Report:
     def finish(self) -> int:
         """Write the file, print the targets; return the exit code (1: a target is missed)."""
         self.section("Targets")
-        words = [(n, v, f"`{limit}`", "met" if met else "MISSED") for n, v, limit, met in self._targets]
-        self.table(["target", "value", "limit", "result"], words)
+        words = {True: "met", False: "MISSED"}
+        rows = [
+            (name, value, f"`{limit}`", words[met]) for name, value, limit, met in self._targets
+        ]
+        self.table(["target", "value", "limit", "result"], rows)
         self.note(f"The whole run took {time.perf_counter() - self._clock:.0f} s.")
         self.path.parent.mkdir(exist_ok=True)
         self.path.write_text("\n".join(self._lines).rstrip() + "\n")
@@ -125,12 +143,13 @@ def _machine() -> list[str]:
     """Describe machine, versions and command."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     stamp = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    command = shlex.join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     return [
         f"- date: {stamp}",
         f"- machine: {platform.system()} {platform.release()}, {_processor()}, {cores()} cores, "
         f"load average at the start {load}",
         f"- Python {platform.python_version()}, " + ", ".join(_versions()),
-        f"- command: `python {shlex.join(['benchmarks/' + Path(sys.argv[0]).name, *sys.argv[1:]])}`",
+        f"- command: `python {command}`",
     ]
 
 

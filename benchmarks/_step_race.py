@@ -62,7 +62,7 @@ class Result(BaseModel):
     setups : seconds of the set-up (competitors: without and with the compiled forms cached)
     pressure : milliseconds per step of the plain competitor with each pressure solver
     tolerances : tolerance each competitor needs for a drag within 1e-4 of its own tight one
-    unsteady : relative difference of the drag histories, largest over the warm-up's next block
+    unsteady : largest relative difference of the drag over the 19 steps after the first one
     steady : relative difference of the steady drag, by competitor
     """
 
@@ -86,7 +86,9 @@ def run(race: Race, comm: Any) -> Result:
         flow.advance(race.step)
     start = _Start(flow, race.step, setups)
     tolerances = {kind.__name__: start.tolerance(kind) for kind in _KINDS}
-    pressure = {name: start.trial(name, tolerances["PlainIPCS"]) for name in PRESSURE}
+    # PETSc's own LU is serial.
+    usable = [name for name in PRESSURE if name != "LU" or comm.size == 1]
+    pressure = {name: start.trial(name, tolerances["PlainIPCS"]) for name in usable}
     best = min(pressure, key=lambda name: pressure[name])
     runners = {k.__name__: start.make(k, tolerances[k.__name__], best) for k in _KINDS}
     loose = Flow.make("cylinder", settings, mu, comm, rtol=1e-8, disc=flow.disc)
@@ -95,7 +97,8 @@ def run(race: Race, comm: Any) -> Result:
     unsteady = {k.__name__: start.drag_history(k, best) for k in _KINDS}
     ours = start.our_history(flow)
     unsteady_difference = {
-        name: float(np.abs(values - ours).max() / np.abs(ours).max())
+        # The first step is the hand-over: Crank-Nicolson's pressure belongs to half steps.
+        name: float(np.abs(values - ours)[1:].max() / np.abs(ours).max())
         for name, values in unsteady.items()
     }
     actions: dict[str, Callable[[], None]] = {
@@ -182,9 +185,6 @@ class _Start:
 
     def trial(self, pressure: str, rtol: float) -> float:
         """Return the seconds per step of the plain competitor with a pressure solver."""
-        parallel = self.disc.mesh.comm.size > 1
-        if pressure == "LU" and parallel:
-            return float("inf")  # PETSc's own LU is serial
         runner = self.make(PlainIPCS, rtol, pressure)
         runner.advance()
         clock = time.perf_counter()

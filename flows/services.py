@@ -36,24 +36,21 @@ def up(port: int) -> Services:
         If a service does not start; its log is named.
     """
     present = running_services()
-    if present is not None and present.healthy and psutil.pid_exists(present.worker):
-        return present
+    if present is not None and present.healthy:
+        return present if _alive(present.worker) else _with_worker(present)
     down()
     _require_free(port)
     with storage_errors(STATE.absolute()):
-        STATE.mkdir(exist_ok=True)
+        (STATE / "prefect").mkdir(parents=True, exist_ok=True)
     url = f"http://{_HOST}:{port}/api"
-    environment = {**os.environ, **prefect_environment(), "PREFECT_API_URL": url}
-    server = _start("server", ["server", "start", "--host", _HOST, "--port", str(port)], environment)
+    arguments = ["server", "start", "--host", _HOST, "--port", str(port)]
+    server = _start("server", arguments, _environment(url))
     services = Services(url, server.pid, 0)
     services.save()
     _wait_until_healthy(services, server)
-    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], environment)
-    _prefect(["--no-prompt", "deploy", "--all"], environment)
-    worker = _start("worker", ["worker", "start", "--pool", POOL], environment)
-    services = Services(url, server.pid, worker.pid)
-    services.save()
-    return services
+    _prefect(["work-pool", "create", POOL, "--type", "process", "--overwrite"], _environment(url))
+    _prefect(["--no-prompt", "deploy", "--all"], _environment(url))
+    return _with_worker(services)
 
 
 def down() -> bool:
@@ -64,6 +61,25 @@ def down() -> bool:
     ended = [_end(pid) for pid in (services.worker, services.server)]
     (STATE / "services.json").unlink(missing_ok=True)
     return any(ended)
+
+
+def _environment(url: str) -> dict[str, str]:
+    return {**os.environ, **prefect_environment(), "PREFECT_API_URL": url}
+
+
+def _with_worker(services: Services) -> Services:
+    """Start a worker for a server that runs."""
+    worker = _start("worker", ["worker", "start", "--pool", POOL], _environment(services.url))
+    complete = Services(services.url, services.server, worker.pid)
+    complete.save()
+    return complete
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return pid > 0 and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _start(name: str, arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -77,8 +77,21 @@ class Discretisation:
         self.mesh.geometry.x[:, : self.reference.gdim] = points[self.vertices]
 
     def positions(self, space: Any) -> FloatArray:
-        """Return the (n_local, gdim) current positions of the degrees of freedom of `space`."""
-        return np.array(space.tabulate_dof_coordinates()[:, : self.reference.gdim])
+        """Return the (n_local, gdim) current positions of the degrees of freedom of `space`.
+
+        They are those of `ReferenceMesh.node_positions` to the last bit, on any number of ranks:
+        an initial velocity that jumps at a line of nodes must not see their rounding errors.
+        """
+        geometry = self.mesh.geometry
+        corners = geometry.x[geometry.dofmaps[0]][..., : self.reference.gdim]
+        nodes = [corners]
+        if space.element.basix_element.degree == 2:
+            first, second = _edges(self.mesh).T
+            nodes.append(0.5 * (corners[:, first] + corners[:, second]))
+        index_map = space.dofmap.index_map
+        positions = np.empty((index_map.size_local + index_map.num_ghosts, self.reference.gdim))
+        positions[space.dofmap.list] = np.concatenate(nodes, axis=1)
+        return positions
 
 
 def distribute(reference: ReferenceMesh, comm: Any) -> Discretisation:
@@ -125,16 +138,20 @@ def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArr
     """Return the canonical numbers of the local degrees of freedom of `space`, cell by cell."""
     mesh = space.mesh
     corners = vertices[mesh.geometry.dofmaps[0]]
-    cell_type = getattr(basix.CellType, mesh.topology.cell_name())
-    edges = np.array(basix.topology(cell_type)[1])
     nodes = [corners]
     if space.element.basix_element.degree == 2:
-        pairs = corners[:, edges].reshape(-1, 2)
+        pairs = corners[:, _edges(mesh)].reshape(-1, 2)
         nodes.append(reference.edge_nodes(pairs).reshape(len(corners), -1))
     index_map = space.dofmap.index_map
     numbers = np.zeros(index_map.size_local + index_map.num_ghosts, dtype=np.int64)
     numbers[space.dofmap.list] = np.concatenate(nodes, axis=1)
     return numbers
+
+
+def _edges(mesh: Any) -> IntArray:
+    """Return the (n_edges, 2) corners of the edges of a cell, in the order of its dofs."""
+    cell_type = getattr(basix.CellType, mesh.topology.cell_name())
+    return np.array(basix.topology(cell_type)[1])
 
 
 def _tag_facets(mesh: Any, reference: ReferenceMesh, vertices: IntArray) -> Any:

@@ -21,8 +21,14 @@ def disc(request: pytest.FixtureRequest, crooked: NewMesh) -> Discretisation:
 def test_degrees_of_freedom_lie_where_their_canonical_nodes_do(disc: Discretisation) -> None:
     mesh = disc.reference
     nodes = mesh.node_positions(mesh.points)
-    np.testing.assert_allclose(disc.positions(disc.quadratic), nodes[disc.nodes], atol=1e-14)
-    np.testing.assert_allclose(disc.positions(disc.linear), mesh.points[disc.corners], atol=1e-14)
+    np.testing.assert_array_equal(disc.positions(disc.quadratic), nodes[disc.nodes])
+    np.testing.assert_array_equal(disc.positions(disc.linear), mesh.points[disc.corners])
+
+
+def test_positions_are_those_that_dolfinx_finds(disc: Discretisation) -> None:
+    for space in (disc.quadratic, disc.linear):
+        expected = space.tabulate_dof_coordinates()[:, : disc.reference.gdim]
+        np.testing.assert_allclose(disc.positions(space), expected, atol=1e-14)
 
 
 def test_canonical_numbers_are_permutations(disc: Discretisation) -> None:
@@ -39,9 +45,9 @@ def test_gathered_values_come_in_canonical_order(disc: Discretisation) -> None:
     for axis in range(mesh.gdim):
         owned = disc.positions(disc.quadratic)[:, axis]
         expected = mesh.node_positions(mesh.points)[:, axis]
-        np.testing.assert_allclose(disc.gather_quadratic(owned), expected, atol=1e-14)
+        np.testing.assert_array_equal(disc.gather_quadratic(owned), expected)
         owned = disc.positions(disc.linear)[:, axis]
-        np.testing.assert_allclose(disc.gather_linear(owned), mesh.points[:, axis], atol=1e-14)
+        np.testing.assert_array_equal(disc.gather_linear(owned), mesh.points[:, axis])
 
 
 def test_gathering_reorders_and_changes_no_bit() -> None:
@@ -56,7 +62,7 @@ def test_deformation_moves_every_node_with_its_vertices(disc: Discretisation) ->
     moved = mesh.points + np.random.default_rng(0).uniform(-0.02, 0.02, mesh.points.shape)
     disc.deform(moved)
     nodes = mesh.node_positions(moved)
-    np.testing.assert_allclose(disc.positions(disc.quadratic), nodes[disc.nodes], atol=1e-14)
+    np.testing.assert_array_equal(disc.positions(disc.quadratic), nodes[disc.nodes])
     disc.deform(mesh.points)
     restored = disc.mesh.geometry.x[:, : mesh.gdim]
     np.testing.assert_array_equal(restored, mesh.points[disc.vertices])

@@ -1,0 +1,40 @@
+# make demo | test | lint | bench. Each sets up what it needs: Python 3.12 (or 3.13), gcc and make suffice.
+PYTHON ?= python3
+BIN := .venv/bin
+# Compiled at installation, so that every MPI process and Prefect start in a second, not in ten.
+INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
+
+# Solver processes are parallel by MPI alone.
+export OMP_NUM_THREADS = 1
+
+.PHONY: demo test lint bench setup clean
+
+demo: setup
+	$(BIN)/romflow run generate-ns-data --study cylinder-demo
+	$(BIN)/romflow show cylinder-demo --animation datasets/cylinder-demo/vorticity.gif
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	@for script in ns_throughput schaefer_turek ghia taylor_green kill_resume; do \
+	  $(BIN)/python benchmarks/$$script.py $(BENCH) || exit 1; done
+
+setup: .venv/installed
+
+.venv/installed: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 12) <= v < (3, 14) else f"romflow needs Python 3.12 or 3.13, received {v[0]}.{v[1]}: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(INSTALL) --requirement requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,234 @@
+"""Throughput of the flow solver: steps against competitors, chunks side by side, overhead, memory.
+
+(a) milliseconds per step against pressure correction with DOLFINx forms (`plain_ipcs`), on the
+same mesh with the same step, at equal drag; (b) two chunks on two cores; (c) what store and
+process start add to a chunk; (d) peak memory against the number of steps.
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from _chunk_jobs import Chunks, prefect_seconds
+from _flow import run_ranks
+from _report import Report, arguments, interleaved, middle
+from _step_race import Race, Result
+
+from solvers.settings import TimeSettings
+
+__all__ = ["main"]
+
+WORKER = Path(__file__).parent / "_step_race.py"
+DEFAULT_MESH = {"size": 0.0125, "far_size": 0.035}
+NAMES = {
+    "ours": "ours (default, rtol 1e-12)",
+    "PlainIPCS": "plain: vector forms, all re-assembled (tutorial)",
+    "ComponentIPCS": "strongest: scalar matrices, only convection re-assembled (Oasis manner)",
+}
+
+
+@final
+@dataclass(frozen=True)
+class Sizes:
+    """How much is run: the races, and for chunks (samples, frames, steps per frame)."""
+
+    races: tuple[tuple[Race, tuple[int, ...]], ...]
+    scaling: tuple[int, int, int]
+    overhead: tuple[int, int, int]
+    memory: tuple[int, int]
+    repeats: int
+
+
+QUICK = Sizes(
+    races=(
+        (Race(**DEFAULT_MESH, step=1 / 1600, warm=100, block=10, repeats=5, steady=6.0), (1,)),
+        (Race(**DEFAULT_MESH, step=1 / 1600, warm=60, block=8, repeats=3), (2,)),
+    ),
+    scaling=(2, 8, 80),
+    overhead=(1, 40, 20),
+    memory=(6, 15),
+    repeats=2,
+)
+FULL = Sizes(
+    races=(
+        (Race(**DEFAULT_MESH, step=1 / 1600, warm=400, block=40, repeats=9, steady=14.0), (1, 2)),
+        (
+            Race(size=0.006, far_size=0.03, step=1 / 1600, warm=400, block=25, repeats=7),
+            (1, 2),
+        ),
+        (Race(**DEFAULT_MESH, step=1 / 800, warm=200, block=40, repeats=5), (1,)),
+    ),
+    scaling=(2, 50, 80),
+    overhead=(4, 175, 20),
+    memory=(25, 20),
+    repeats=3,
+)
+
+
+def race(settings: Race, ranks: int) -> Result:
+    """Run a race in processes of its own, with an empty cache of compiled forms."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "race.json", Path(folder) / "result.json"
+        source.write_text(settings.model_dump_json())
+        run_ranks(WORKER, ranks, str(source), str(target), XDG_CACHE_HOME=folder)
+        return Result.model_validate_json(target.read_text())
+
+
+def steps(report: Report, races: tuple[tuple[Race, tuple[int, ...]], ...]) -> None:
+    """Report (a)."""
+    for settings, all_ranks in races:
+        for ranks in all_ranks:
+            one_race(report, settings, ranks, race(settings, ranks))
+
+
+def one_race(report: Report, settings: Race, ranks: int, result: Result) -> None:
+    """Report one race; its ratio is a target on one rank with the tutorial's step."""
+    plural = "rank" if ranks == 1 else "ranks"
+    report.section(f"Steps: {result.nodes} nodes, step {settings.step:g} s, {ranks} {plural}")
+    medians = {name: middle(values) for name, values in result.blocks.items()}
+    rows = [
+        [
+            NAMES.get(name, name),
+            f"{result.tolerances[name]:g}" if name in result.tolerances else "",
+            1e3 * seconds,
+            seconds / medians["ours"],
+            _setup(result, name),
+        ]
+        for name, seconds in medians.items()
+    ]
+    report.table(["", "rtol", "ms per step", "of ours", "set-up, s"], rows)
+    report.note(_remarks(settings, result))
+    ratio = medians["PlainIPCS"] / medians["ours"]
+    suffix = f"{result.nodes}_nodes_step_{settings.step:g}"
+    if ranks == 1:
+        report.at_least(f"plain_over_ours_{suffix}", ratio, 3.0)
+    for name, value in result.steady.items():
+        report.at_most(f"steady_drag_difference_{name}", value, 1e-4)
+
+
+def _setup(result: Result, name: str) -> str:
+    times = result.setups.get(name, [])
+    if len(times) < 2:
+        return "; ".join(f"{value:.2f}" for value in times)
+    return f"{times[0]:.2f} (first time), {middle(times[1:]):.2f} (forms cached)"
+
+
+def _remarks(settings: Race, result: Result) -> str:
+    pressure = ", ".join(f"{name} {value:.1f}" for name, value in result.pressure.items())
+    fastest = min(result.pressure, key=lambda name: result.pressure[name])
+    unsteady = ", ".join(f"{NAMES[k].split(':')[0]} {v:.1e}" for k, v in result.unsteady.items())
+    text = (
+        f"Medians of {settings.repeats} blocks of {settings.block} steps, competitors in turn; "
+        f"Courant number {result.courant:.2f}. The competitors' tolerance is the loosest of 1e-5, "
+        "1e-6, ... that keeps the drag within 1e-4 of their own at 1e-11. Pressure solvers of the "
+        f"plain one, ms per step in a short trial: {pressure}; the fastest, {fastest}, runs the "
+        f"race. Unsteady drag against ours, at half steps: {unsteady} (the schemes differ in time, "
+        "both of second order)."
+    )
+    if result.steady:
+        steady = ", ".join(f"{NAMES[k].split(':')[0]} {v:.1e}" for k, v in result.steady.items())
+        text += f" Steady drag (2D-1, same reaction functional) against ours: {steady}."
+    return text
+
+
+def chunks(folder: Path, samples: int, frames: int, steps_per_frame: int) -> Chunks:
+    """Return a dataset whose every sample does ``frames * steps_per_frame`` steps."""
+    step = 1 / 1600
+    interval = step * steps_per_frame
+    times = TimeSettings(start=interval, end=interval * frames, frames=frames, step=step)
+    settings: dict[str, Any] = dict(DEFAULT_MESH)
+    return Chunks(folder, settings, times, samples)
+
+
+def scaling(report: Report, folder: Path, size: tuple[int, int, int], repeats: int) -> None:
+    """Report (b): one chunk alone against two side by side, each on one rank."""
+    data = chunks(folder, *size)
+
+    def fresh(*jobs: tuple[int, ...]) -> float:
+        data.create()
+        return data.run(*jobs)
+
+    times = interleaved(repeats, one=lambda: fresh((0,)), two=lambda: fresh((0,), (1,)))
+    one, two = middle(times["one"]), middle(times["two"])
+    report.section("Two chunks side by side")
+    report.table(["chunks", "seconds", "chunks per second"], [[1, one, 1 / one], [2, two, 2 / two]])
+    report.note(
+        f"{data.steps(0)} steps a chunk, process start and store included, one rank each, "
+        f"medians of {repeats}."
+    )
+    report.at_least("two_chunks_throughput", 2 * one / two, 1.7)
+
+
+def overhead(report: Report, folder: Path, size: tuple[int, int, int], repeats: int) -> None:
+    """Report (c): what is not time stepping in a chunk of 60 s."""
+    data = chunks(folder, *size)
+    indices = tuple(range(size[0]))
+
+    def whole() -> float:
+        data.create()
+        return data.run(indices)
+
+    # When everything is committed already, the job starts, looks and ends.
+    actions = {
+        "whole": whole,
+        "start": lambda: data.run(indices),
+        "stepping": lambda: data.stepping(indices),
+    }
+    times = {name: middle(v) for name, v in interleaved(repeats, **actions).items()}
+    _overhead_table(report, times, prefect_seconds(data))
+
+
+def _overhead_table(report: Report, times: Mapping[str, float], prefect: float | None) -> None:
+    """Scale to a chunk of 60 s: the start happens once, the store goes with the stepping."""
+    stepping, start = times["stepping"], times["start"]
+    store = max(0.0, times["whole"] - start - stepping)
+    once = start + (prefect or 0.0)
+    share = store / (store + stepping)
+    total = (once + share * (60.0 - once)) / 60.0
+    report.section("Overhead of a chunk")
+    rows = [
+        ["the whole chunk, s", times["whole"]],
+        ["the same time steps into memory, s", stepping],
+        ["process start and end (a chunk with nothing to do), s", start],
+        ["set-up of mesh and model, store (the rest), s", store],
+        ["Prefect, s", "not measured: no flow yet" if prefect is None else prefect],
+        ["overhead of a chunk of 60 s, %", 100 * total],
+    ]
+    report.table(["", "median"], rows)
+    report.at_most("overhead_of_60_s_chunk", total, 0.10)
+
+
+def memory(report: Report, folder: Path, size: tuple[int, int]) -> None:
+    """Report (d): peak memory of n and of 8 n steps and frames."""
+    frames, per_frame = size
+    peaks = {}
+    for factor in (1, 8):
+        data = chunks(folder, 1, factor * frames, per_frame)
+        data.create()
+        data.run((0,))
+        peaks[factor * frames * per_frame] = data.peak_memory(0)
+    report.section("Memory")
+    rows = [[n, n // per_frame, f"{peak / 2**20:.1f}"] for n, peak in peaks.items()]
+    report.table(["steps", "frames", "peak memory, MiB"], rows)
+    few, many = peaks.values()
+    report.at_most("memory_ratio_8_times_the_steps", many / few, 1.05)
+
+
+def main() -> int:
+    """Run all four parts."""
+    quick = arguments(__doc__).quick
+    sizes = QUICK if quick else FULL
+    report = Report("ns_throughput", "Throughput of the flow solver", quick=quick)
+    steps(report, sizes.races)
+    with tempfile.TemporaryDirectory() as folder:
+        scaling(report, Path(folder) / "b", sizes.scaling, sizes.repeats)
+        overhead(report, Path(folder) / "c", sizes.overhead, sizes.repeats)
+        memory(report, Path(folder) / "d", sizes.memory)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
