@@ -7,7 +7,7 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
 # Solver processes are parallel by MPI alone.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint bench setup clean
+.PHONY: demo test lint bench setup gmsh-libraries clean
 
 demo: setup
 	$(BIN)/romflow run generate-ns-data --study cylinder-demo
@@ -34,7 +34,14 @@ setup: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(INSTALL) --requirement requirements.txt
 	$(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c 'import gmsh' 2>/dev/null || $(MAKE) --no-print-directory gmsh-libraries
 	touch $@
+
+# gmsh's wheel needs libraries of the system that bare machines lack; without root, it says which.
+gmsh-libraries:
+	-test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends libglu1-mesa libgl1 libxrender1 libxcursor1 libxft2 libxinerama1
+	$(BIN)/romflow doctor
 
 clean:
 	rm -rf .venv

@@ -1,6 +1,7 @@
 """Chunks as MPI jobs, timed: what `ns_throughput` needs of the store and the cluster."""
 
 import json
+import resource
 import shutil
 import sys
 import threading
@@ -21,10 +22,19 @@ from solvers.model import FlowModel
 from solvers.settings import SolverSettings, TimeSettings
 from solvers.snapshots import flow_layout
 
-__all__ = ["Chunks", "prefect_seconds"]
+__all__ = ["Chunks", "Cost", "prefect_seconds"]
 
 _PROBLEM = "cylinder"
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+@final
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the clock and seconds of processor time, which other users disturb less."""
+
+    wall: float
+    cpu: float
 
 
 @final
@@ -58,29 +68,35 @@ class Chunks:
         )
         ZarrStore(self._dataset).create(layout)
 
-    def run(self, *chunks: tuple[int, ...]) -> float:
-        """Compute chunks (indices of samples) side by side; return the seconds until all end."""
+    def run(self, *chunks: tuple[int, ...]) -> Cost:
+        """Compute chunks (indices of samples) side by side; return what they cost until all end."""
         threads = [
             threading.Thread(target=self._job, args=(number, chunk))
             for number, chunk in enumerate(chunks)
         ]
-        clock = time.perf_counter()
+        clock, cpu = time.perf_counter(), _children()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds = time.perf_counter() - clock
+        cost = Cost(time.perf_counter() - clock, _children() - cpu)
         missing = {i for chunk in chunks for i in chunk} - self._store().committed()
         if missing:
             raise RuntimeError(f"samples {missing} were not committed; see {self.folder}/*.err")
-        return seconds
+        return cost
 
-    def stepping(self, indices: tuple[int, ...]) -> float:
-        """Return the seconds of the same samples without store and start, in their own process."""
+    def in_memory(self, indices: tuple[int, ...]) -> tuple[Cost, Cost]:
+        """Compute the same samples into memory, in a process of their own.
+
+        Returns
+        -------
+        cost of the solves, and of the set-up of mesh and model before them
+        """
         target = self.folder / "seconds.json"
         job = self._job_file(0, indices)
         run_ranks(Path(__file__), 1, str(job), str(target))
-        return float(json.loads(target.read_text()))
+        solves, setup = json.loads(target.read_text())
+        return Cost(*solves), Cost(*setup)
 
     def peak_memory(self, index: int) -> float:
         """Return the peak memory of the job that computed a sample, bytes."""
@@ -130,19 +146,28 @@ def prefect_seconds(chunks: Chunks) -> float | None:  # noqa: ARG001 - for the o
     return None
 
 
-def _stepping(path: Path, target: Path) -> None:
-    """Worker: solve a chunk's samples into memory and write the seconds of the solves."""
+def _children() -> float:
+    """Return the processor seconds of all processes that ended under this one."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _in_memory(path: Path, target: Path) -> None:
+    """Worker of `Chunks.in_memory`."""
+    clock, cpu = time.perf_counter(), time.process_time()
     job = ChunkJob.model_validate_json(path.read_text())
     problem, mesh = make_problem(job.problem, job.settings), load_mesh(job.mesh)
     samples = [Sample(i, dict(problem.defaults), i) for i in job.samples]
     layout = flow_layout("bench", problem, problem.space(), samples, mesh, job.time.times(), {})
     model = FlowModel(problem, mesh, MPI.COMM_WORLD, job.time, job.solver, positions=False)
-    seconds = 0.0
+    setup = time.perf_counter() - clock, time.process_time() - cpu
+    reports = []
     for sample in samples:
         with MemorySink(layout.description, sample, {}) as sink:
-            seconds += model.solve(sample, sink).wall_seconds
-    target.write_text(json.dumps(seconds))
+            reports.append(model.solve(sample, sink))
+    solves = sum(r.wall_seconds for r in reports), sum(r.cpu_seconds for r in reports)
+    target.write_text(json.dumps([solves, setup]))
 
 
 if __name__ == "__main__":
-    _stepping(Path(sys.argv[1]), Path(sys.argv[2]))
+    _in_memory(Path(sys.argv[1]), Path(sys.argv[2]))

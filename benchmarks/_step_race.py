@@ -12,7 +12,9 @@ from typing import Any, final
 
 import numpy as np
 from _flow import Flow, local_values
-from plain_ipcs import PRESSURE, ComponentIPCS, PlainIPCS
+from _splitting import PRESSURE
+from component_ipcs import ComponentIPCS
+from plain_ipcs import PlainIPCS
 from pydantic import BaseModel, ConfigDict
 
 from solvers.backend import MPI
@@ -24,6 +26,7 @@ __all__ = ["Race", "Result"]
 _TOLERANCES = (1e-5, 1e-6, 1e-7, 1e-8)
 _TIGHT = 1e-11
 _DRAG = ("cylinder", 0)
+_KINDS = (PlainIPCS, ComponentIPCS)
 
 
 @final
@@ -58,7 +61,7 @@ class Result(BaseModel):
     ----------
     nodes : velocity nodes of the mesh
     courant : Courant number of our last step
-    blocks : seconds per step of each block, by competitor
+    blocks, cpu : seconds and rank 0's processor seconds per step of each block, by competitor
     setups : seconds of the set-up (competitors: without and with the compiled forms cached)
     pressure : milliseconds per step of the plain competitor with each pressure solver
     tolerances : tolerance each competitor needs for a drag within 1e-4 of its own tight one
@@ -69,6 +72,7 @@ class Result(BaseModel):
     nodes: int
     courant: float
     blocks: dict[str, list[float]]
+    cpu: dict[str, list[float]]
     setups: dict[str, list[float]]
     pressure: dict[str, float]
     tolerances: dict[str, float]
@@ -78,49 +82,59 @@ class Result(BaseModel):
 
 def run(race: Race, comm: Any) -> Result:
     """Set everything up, choose the competitors' best settings, and race."""
-    settings = {"size": race.size, "far_size": race.far_size}
-    mu = {"reynolds": 100.0, "amplitude": 0.5, "frequency": 2.0}
     setups: dict[str, list[float]] = {}
-    flow = _timed(setups, "ours", lambda: Flow.make("cylinder", settings, mu, comm))
-    for _ in range(race.warm):
-        flow.advance(race.step)
+    flow = _timed(setups, "ours", lambda: _ours(race, comm))
+    _warm_up(flow, race)
     start = _Start(flow, race.step, setups)
     tolerances = {kind.__name__: start.tolerance(kind) for kind in _KINDS}
     # PETSc's own LU is serial.
     usable = [name for name in PRESSURE if name != "LU" or comm.size == 1]
     pressure = {name: start.trial(name, tolerances["PlainIPCS"]) for name in usable}
     best = min(pressure, key=lambda name: pressure[name])
+    unsteady = _unsteady(start, flow, best)
     runners = {k.__name__: start.make(k, tolerances[k.__name__], best) for k in _KINDS}
-    loose = Flow.make("cylinder", settings, mu, comm, rtol=1e-8, disc=flow.disc)
-    for _ in range(race.warm):
-        loose.advance(race.step)
-    unsteady = {k.__name__: start.drag_history(k, best) for k in _KINDS}
-    ours = start.our_history(flow)
-    unsteady_difference = {
-        # The first step is the hand-over: Crank-Nicolson's pressure belongs to half steps.
-        name: float(np.abs(values - ours)[1:].max() / np.abs(ours).max())
-        for name, values in unsteady.items()
-    }
+    loose = _warm_up(_ours(race, comm, rtol=1e-8, disc=flow.disc), race)
     actions: dict[str, Callable[[], None]] = {
         "ours": lambda: flow.advance(race.step),
         "ours, rtol 1e-8": lambda: loose.advance(race.step),
         "ours with drag, lift, pressure difference": lambda: _with_quantities(flow, race.step),
         **{name: runner.advance for name, runner in runners.items()},
     }
-    blocks = _blocks(actions, race, comm)
+    blocks, cpu = _blocks(actions, race, comm)
     return Result(
+        blocks=blocks,
+        cpu=cpu,
         nodes=flow.mesh.n_nodes,
         courant=flow.quantities()[1],
-        blocks=blocks,
         setups=setups,
         pressure={name: 1e3 * seconds for name, seconds in pressure.items()},
         tolerances=tolerances,
-        unsteady=unsteady_difference,
+        unsteady=unsteady,
         steady=_steady(race, comm) if race.steady else {},
     )
 
 
-_KINDS = (PlainIPCS, ComponentIPCS)
+def _ours(race: Race, comm: Any, **options: Any) -> Flow:
+    settings = {"size": race.size, "far_size": race.far_size}
+    mu = {"reynolds": 100.0, "amplitude": 0.5, "frequency": 2.0}
+    return Flow.make("cylinder", settings, mu, comm, **options)
+
+
+def _warm_up(flow: Flow, race: Race) -> Flow:
+    for _ in range(race.warm):
+        flow.advance(race.step)
+    return flow
+
+
+def _unsteady(start: "_Start", flow: Flow, pressure: str) -> dict[str, float]:
+    """Compare the drag over the next steps, at half steps, all systems solved tightly."""
+    ours = start.our_history(flow)
+    differences = {}
+    for kind in _KINDS:
+        theirs = start.drags(start.make(kind, _TIGHT, pressure), len(ours))
+        # The first step is the hand-over: Crank-Nicolson's pressure belongs to half steps.
+        differences[kind.__name__] = float(np.abs(theirs - ours)[1:].max() / np.abs(ours).max())
+    return differences
 
 
 def _with_quantities(flow: Flow, step: float) -> None:
@@ -130,18 +144,20 @@ def _with_quantities(flow: Flow, step: float) -> None:
 
 def _blocks(
     actions: dict[str, Callable[[], None]], race: Race, comm: Any
-) -> dict[str, list[float]]:
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Time blocks of steps, one competitor after the other, again and again."""
     blocks: dict[str, list[float]] = {name: [] for name in actions}
+    cpu: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(race.repeats):
         for name, action in actions.items():
             comm.barrier()
-            clock = time.perf_counter()
+            clock, used = time.perf_counter(), time.process_time()
             for _ in range(race.block):
                 action()
             comm.barrier()
+            cpu[name].append((time.process_time() - used) / race.block)
             blocks[name].append((time.perf_counter() - clock) / race.block)
-    return blocks
+    return blocks, cpu
 
 
 def _timed[T](times: dict[str, list[float]], name: str, function: Callable[[], T]) -> T:
@@ -176,9 +192,9 @@ class _Start:
 
     def tolerance(self, kind: type[Any]) -> float:
         """Return the loosest tolerance that keeps the drag within 1e-4 over some steps."""
-        exact = self._drags(self.make(kind, _TIGHT, "LU (MUMPS)"), 10)
+        exact = self.drags(self.make(kind, _TIGHT, "LU (MUMPS)"), 10)
         for rtol in _TOLERANCES:
-            drags = self._drags(self.make(kind, rtol, "LU (MUMPS)"), 10)
+            drags = self.drags(self.make(kind, rtol, "LU (MUMPS)"), 10)
             if np.abs(drags - exact).max() <= 1e-4 * np.abs(exact).max():
                 return rtol
         return _TOLERANCES[-1]
@@ -193,16 +209,13 @@ class _Start:
         seconds = time.perf_counter() - clock
         return float(self.disc.mesh.comm.allreduce(seconds, op=MPI.MAX)) / 6
 
-    def drag_history(self, kind: type[Any], pressure: str) -> Any:
-        """Return drag coefficients at the middle of the next steps."""
-        return self._drags(self.make(kind, _TIGHT, pressure), 20)
-
     def our_history(self, flow: Flow) -> Any:
         """Return our drag coefficients over the same steps, averaged to their middles."""
         values = [self.first_drag, *(q["drag"] for q in flow.run(20, self.step))]
         return 0.5 * (np.array(values[1:]) + np.array(values[:-1]))
 
-    def _drags(self, runner: Any, steps: int) -> Any:
+    def drags(self, runner: Any, steps: int) -> Any:
+        """Return a competitor's drag coefficients at the middle of its next steps."""
         scale = self.case.forces[0].scale
         values = []
         for _ in range(steps):
@@ -216,12 +229,12 @@ def _steady(race: Race, comm: Any) -> dict[str, float]:
     """Compare the drag of 2D-1 (Re 20) once it is steady: no error in time is left."""
     settings = {"size": race.size, "far_size": race.far_size, "mean_velocity": 0.2}
     flow = Flow.make("cylinder", settings, {"reynolds": 20.0}, comm)
-    step = 0.8 * race.size / (0.5)  # Courant number about one
+    step = 1.6 * race.size  # Courant number about one
     ours = flow.run(round(race.steady / step), step)[-1]["drag"]
     start = _Start(flow, step, {})
     differences = {}
     for kind in _KINDS:
-        drags = start._drags(start.make(kind, 1e-8, "LU (MUMPS)"), 60)
+        drags = start.drags(start.make(kind, 1e-8, "LU (MUMPS)"), 60)
         differences[kind.__name__] = float(abs(drags[-1] / ours - 1.0))
     return differences
 

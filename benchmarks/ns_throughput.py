@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from _chunk_jobs import Chunks, prefect_seconds
+from _chunk_jobs import Chunks, Cost, prefect_seconds
 from _flow import run_ranks
 from _report import Report, arguments, interleaved, middle
 from _step_race import Race, Result
@@ -22,6 +22,7 @@ from solvers.settings import TimeSettings
 __all__ = ["main"]
 
 WORKER = Path(__file__).parent / "_step_race.py"
+_OVERHEAD = "overhead of a chunk of 60 s, %"
 DEFAULT_MESH = {"size": 0.0125, "far_size": 0.035}
 NAMES = {
     "ours": "ours (default, rtol 1e-12)",
@@ -47,8 +48,8 @@ QUICK = Sizes(
         (Race(**DEFAULT_MESH, step=1 / 1600, warm=100, block=10, repeats=5, steady=6.0), (1,)),
         (Race(**DEFAULT_MESH, step=1 / 1600, warm=40, block=6, repeats=5), (2,)),
     ),
-    scaling=(2, 6, 60),
-    overhead=(1, 20, 20),
+    scaling=(2, 5, 60),
+    overhead=(1, 16, 20),
     memory=(4, 15),
     repeats=2,
 )
@@ -95,11 +96,12 @@ def one_race(report: Report, settings: Race, ranks: int, result: Result) -> None
             f"{result.tolerances[name]:g}" if name in result.tolerances else "",
             1e3 * seconds,
             seconds / medians["ours"],
+            1e3 * middle(result.cpu[name]),
             _setup(result, name),
         ]
         for name, seconds in medians.items()
     ]
-    report.table(["", "rtol", "ms per step", "of ours", "set-up, s"], rows)
+    report.table(["", "rtol", "ms per step", "of ours", "processor ms", "set-up, s"], rows)
     report.note(_remarks(settings, result))
     ratio = medians["PlainIPCS"] / medians["ours"]
     suffix = f"{result.nodes}_nodes_step_{settings.step:g}"
@@ -152,7 +154,7 @@ def scaling(report: Report, folder: Path, size: tuple[int, int, int], repeats: i
 
     def fresh(*jobs: tuple[int, ...]) -> float:
         data.create()
-        return data.run(*jobs)
+        return data.run(*jobs).wall
 
     times = interleaved(repeats, one=lambda: fresh((0,)), two=lambda: fresh((0,), (1,)))
     one, two = middle(times["one"]), middle(times["two"])
@@ -162,6 +164,8 @@ def scaling(report: Report, folder: Path, size: tuple[int, int, int], repeats: i
         f"{data.steps(0)} steps a chunk, process start and store included, one rank each, "
         f"medians of {repeats}."
     )
+    if 2 * one / two > 2.05:
+        report.note("More than twice: the machine was disturbed, run this again.")
     report.at_least("two_chunks_throughput", 2 * one / two, 1.7)
 
 
@@ -169,39 +173,43 @@ def overhead(report: Report, folder: Path, size: tuple[int, int, int], repeats: 
     """Report (c): what is not time stepping in a chunk of 60 s."""
     data = chunks(folder, *size)
     indices = tuple(range(size[0]))
-
-    def whole() -> float:
+    costs: dict[str, list[Cost]] = {"whole": [], "start": [], "stepping": [], "setup": []}
+    for _ in range(repeats):
         data.create()
-        return data.run(indices)
-
-    # When everything is committed already, the job starts, looks and ends.
-    actions = {
-        "whole": whole,
-        "start": lambda: data.run(indices),
-        "stepping": lambda: data.stepping(indices),
-    }
-    times = {name: middle(v) for name, v in interleaved(repeats, **actions).items()}
-    _overhead_table(report, times, prefect_seconds(data))
-
-
-def _overhead_table(report: Report, times: Mapping[str, float], prefect: float | None) -> None:
-    """Scale to a chunk of 60 s: the start happens once, the store goes with the stepping."""
-    stepping, start = times["stepping"], times["start"]
-    store = max(0.0, times["whole"] - start - stepping)
-    once = start + (prefect or 0.0)
-    share = store / (store + stepping)
-    total = (once + share * (60.0 - once)) / 60.0
+        costs["whole"].append(data.run(indices))
+        # Everything is committed now: the job starts, looks and ends.
+        costs["start"].append(data.run(indices))
+        stepping, setup = data.in_memory(indices)
+        costs["stepping"].append(stepping)
+        costs["setup"].append(setup)
+    prefect = prefect_seconds(data)
+    wall = _shares({name: middle([c.wall for c in v]) for name, v in costs.items()}, prefect)
+    cpu = _shares({name: middle([c.cpu for c in v]) for name, v in costs.items()}, prefect)
     report.section("Overhead of a chunk")
-    rows = [
-        ["the whole chunk, s", times["whole"]],
-        ["the same time steps into memory, s", stepping],
-        ["process start and end (a chunk with nothing to do), s", start],
-        ["set-up of mesh and model, store (the rest), s", store],
-        ["Prefect, s", "not measured: no flow yet" if prefect is None else prefect],
-        ["overhead of a chunk of 60 s, %", 100 * total],
-    ]
-    report.table(["", "median"], rows)
-    report.at_most("overhead_of_60_s_chunk", total, 0.10)
+    rows = [[name, value, cpu[name]] for name, value in wall.items()]
+    report.table(["", "by the clock", "processor time"], rows)
+    report.note(
+        f"Medians of {repeats}. The chunk of 60 s has one start and one set-up; the store goes "
+        "with the stepping. Prefect: "
+        + ("not measured." if prefect is None else f"{prefect:.2f} s.")
+    )
+    report.at_most("overhead_of_60_s_chunk", wall[_OVERHEAD] / 100, 0.10)
+
+
+def _shares(seconds: Mapping[str, float], prefect: float | None) -> dict[str, float]:
+    """Divide the seconds of a chunk, and scale them to a chunk of 60 s."""
+    stepping, once = seconds["stepping"], seconds["start"] + seconds["setup"]
+    store = seconds["whole"] - once - stepping
+    share = max(0.0, store / (store + stepping))
+    once += prefect or 0.0
+    return {
+        "the whole chunk, s": seconds["whole"],
+        "the same time steps into memory, s": stepping,
+        "start and end (a chunk with nothing to do), s": seconds["start"],
+        "set-up of mesh and model, s": seconds["setup"],
+        "store (the rest), s": store,
+        _OVERHEAD: 100 * (once + share * (60.0 - once)) / 60.0,
+    }
 
 
 def memory(report: Report, folder: Path, size: tuple[int, int]) -> None:

@@ -1,12 +1,15 @@
 """The command line: ``romflow run``, ``studies``, ``show``, ``doctor``, ``up``, ``down``.
 
 Exit codes: 0 all is done; 1 the dataset is incomplete, or something needed is missing; 2 the
-input is wrong; 3 the storage cannot be used; 130 interrupted.
+input is wrong; 3 the storage cannot be used; 130 interrupted, 143 terminated.
 """
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Never
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -14,9 +17,12 @@ from infra.errors import RomflowError, StoreMismatchError, UserError
 
 __all__ = ["app", "main"]
 
+_GOES_ON = "committed samples are kept; the same command goes on."
+
 app = App(
     name="romflow",
     help="Parametrised PDEs to datasets, surrogates and reduced models that engineers query.",
+    suppress_keyboard_interrupt=False,  # it would end without a word
 )
 run = App(name="run", help="Run a flow in this terminal.")
 app.command(run)
@@ -34,10 +40,10 @@ def _guarded(arguments: list[str]) -> int:
     except CycloptsError:
         return 2  # cyclopts has printed what is wrong
     except KeyboardInterrupt:
-        return _say("Interrupted: committed samples are kept; the same command goes on.", 130)
+        return _say(f"Interrupted: {_GOES_ON}", 130)
     except (UserError, StoreMismatchError) as error:
         return _say(str(error), 2)
-    except RomflowError as error:
+    except (RomflowError, OSError) as error:
         return _say(str(error), 3)
 
 
@@ -193,7 +199,7 @@ def _run_flow(study: Any, retry_failed: bool, verbose: bool) -> int:
     from flows.environment import prefect
 
     print(f"Dataset: {study.dataset}", file=sys.stderr)
-    with prefect(verbose=verbose) as wait_for_server:
+    with _orderly_end(), prefect(verbose=verbose) as wait_for_server:
         # Prefect reads its settings when it is imported; its server starts meanwhile.
         from flows.generate import generate_ns_data as flow
 
@@ -201,6 +207,20 @@ def _run_flow(study: Any, retry_failed: bool, verbose: bool) -> int:
         state: Any = flow(study, retry_failed=retry_failed, return_state=True)
         data = state.result(raise_on_failure=False)
     return _tell(state, data)
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Unwind at SIGTERM too, so that the server ends and people are told."""
+
+    def end(number: int, _frame: object) -> Never:
+        raise SystemExit(_say(f"Terminated: {_GOES_ON}", 128 + number))
+
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _tell(state: Any, data: Any) -> int:

@@ -45,7 +45,9 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything that a run needs, in the order in which it needs it."""
     checks: list[Callable[[], Finding]] = [_python, _solver, _mpi, _gmsh]
-    checks += [_package(name) for name in ("prefect", "prefect-dask", "zarr", "xarray", "matplotlib")]
+    checks += [
+        _package(name) for name in ("prefect", "prefect-dask", "zarr", "xarray", "matplotlib")
+    ]
     checks += [_disk, _git, _services]
     return [check() for check in checks]
 

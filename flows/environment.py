@@ -83,6 +83,7 @@ def prefect(*, verbose: bool) -> Iterator[Callable[[], None]]:
         (STATE / "prefect").mkdir(parents=True, exist_ok=True)
     os.environ.update(prefect_environment())
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "info" if verbose else "critical")
     services = running_services()
     if services is not None and services.healthy:
         os.environ["PREFECT_API_URL"] = services.url
@@ -90,6 +91,8 @@ def prefect(*, verbose: bool) -> Iterator[Callable[[], None]]:
         return
     with temporary_server(STATE.absolute()) as server:
         os.environ["PREFECT_API_URL"] = server.url
+        # Nobody can look at its pages, and lines that are still under way would miss it.
+        os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
         yield server.wait
 
 

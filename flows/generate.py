@@ -6,23 +6,23 @@ rerun, after whatever happened, computes what is not committed and nothing else.
 
 import time
 from dataclasses import asdict
-from typing import Any, final
+from typing import Any
+from uuid import UUID
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from prefect.tasks import Task
 
 from flows.artifacts import show_artifacts
+from flows.chunks import Gate, Problem, problem_of, run_chunk
 from flows.display import Display
-from flows.plan import Chunk, Plan, prepare
+from flows.plan import Plan, prepare
 from flows.progress import Follower
 from flows.publish import publish
 from flows.study import RunSettings, Study
-from infra.cluster import LocalCluster, kill_jobs
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
 __all__ = ["generate_ns_data"]
@@ -31,57 +31,21 @@ __all__ = ["generate_ns_data"]
 _LOOK, _UPDATE = 0.25, 5.0
 
 
-@final
-class ChunkCrashedError(RomflowError):
-    """An MPI job ended without finishing its chunk: it is worth another attempt."""
-
-
-def _crashed(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Retry crashes only; a wrong input or a full disk stays what it is."""
-    try:
-        state.result(raise_on_failure=True)
-    except ChunkCrashedError:
-        return True
-    except Exception:  # noqa: BLE001 - whatever else it was, it is not retried
-        return False
-    return False
-
-
-@task(
-    name="chunk",
-    task_run_name="chunk-{number}",
-    retry_condition_fn=_crashed,
-    persist_result=False,
-)
-def run_chunk(number: int, chunk: Chunk, ranks: int) -> State[None]:
-    """Run one chunk as an MPI job and wait for its end."""
-    result = LocalCluster().run(["solvers", str(chunk.job)], ranks, chunk.log)
-    said = result.errors.strip() or "nothing"
-    if result.code == 0:
-        return Completed(message=f"{len(chunk.samples)} samples")
-    if result.code in (2, 3):  # a wrong input or a full disk: said in full, and not retried
-        return Failed(message=said)
-    raise ChunkCrashedError(
-        f"chunk {number}: its MPI job ended with code {result.code} before the chunk was "
-        f"finished; it said: {said}. Committed samples are kept. Log: {chunk.log}"
-    )
-
-
 @flow(name="compute-chunks", validate_parameters=False, persist_result=False)
-def compute_chunks(plan: Plan, run: RunSettings) -> State[list[str]]:
-    """Run all chunks side by side, show how far they are, and say what went wrong."""
+def compute_chunks(plan: Plan, run: RunSettings) -> list[Problem]:
+    """Run all chunks side by side, show how far they are, and return what went wrong."""
     attempt = run_chunk.with_options(retries=run.retries)
+    gate = Gate()
     try:
         futures = [
-            attempt.submit(chunk.number, chunk, run.ranks, return_state=False)
+            attempt.submit(chunk.number, chunk, run.ranks, gate, return_state=False)
             for chunk in plan.chunks
         ]
         _follow(plan, futures)
-        problems = [text for future in futures if (text := _complaint(future))]
-        return Completed(data=problems, message=f"{len(problems)} chunks ended early")
+        return [problem for future in futures if (problem := problem_of(future))]
     finally:
         # Nothing is left unless this flow is being cancelled or has failed.
-        kill_jobs()
+        gate.close()
 
 
 @flow(
@@ -109,11 +73,9 @@ def generate_ns_data(
     """
     try:
         return _generate(study, retry_failed)
-    except UserError as error:
+    except (UserError, StoreMismatchError) as error:
         return Failed(name="Refused", message=str(error))
-    except StoreMismatchError as error:
-        return Failed(name="Refused", message=str(error))
-    except RomflowError as error:
+    except (RomflowError, OSError) as error:
         return Failed(name="Storage", message=str(error))
 
 
@@ -126,23 +88,32 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
         plan.n_committed,
         len(plan.chunks),
     )
-    problems: list[str] = []
+    problems: list[Problem] = []
     if plan.chunks:
         compute = compute_chunks.with_options(task_runner=_runner(study.run))
-        problems = compute(plan, study.run)  # type: ignore[assignment] - Prefect unpacks the state
-    summary = publish(study, problems)
+        problems = compute(plan, study.run)
+    summary = publish(study, [problem.message for problem in problems])
     show_artifacts(study.dataset, summary)
     if summary.complaint:
-        return Failed(name="Incomplete", message=summary.complaint, data=asdict(summary))
+        # A disk that cannot be used is another thing than samples that cannot be computed.
+        unusable = any(problem.kind == "Storage" for problem in problems)
+        name = "Storage" if unusable else "Incomplete"
+        return Failed(name=name, message=summary.complaint, data=asdict(summary))
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
 
 
 def _runner(run: RunSettings) -> TaskRunner[Any]:
     if run.runner == "threads":
         return ThreadPoolTaskRunner(max_workers=run.workers)
-    from prefect_dask import DaskTaskRunner
+    from prefect_dask.task_runners import DaskTaskRunner
 
-    settings = {"n_workers": run.workers, "threads_per_worker": 1, "dashboard_address": None}
+    settings = {
+        "n_workers": run.workers,
+        "threads_per_worker": 1,
+        # No pages; Dask's server for them listens all the same, so here and on any free port.
+        "dashboard_address": "127.0.0.1:0",
+        "scheduler_kwargs": {"dashboard": False},
+    }
     return DaskTaskRunner(cluster_kwargs=settings)
 
 
@@ -150,6 +121,7 @@ def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
     """Show progress until all chunks have ended."""
     follower, logger = Follower(plan), get_run_logger()
     artifact = create_progress_artifact(0.0, description=f"Frames of {plan.root.name}")
+    assert isinstance(artifact, UUID), "a coroutine only inside asynchronous flows"
     updated = time.monotonic()
     with Display(plan.n_samples * plan.n_frames) as display:
         pending = True
@@ -162,8 +134,3 @@ def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
             if not pending or time.monotonic() - updated > _UPDATE:
                 update_progress_artifact(artifact, 100.0 * now.fraction)
                 updated = time.monotonic()
-
-
-def _complaint(future: PrefectFuture[Any]) -> str:
-    state = future.state
-    return "" if state.is_completed() else str(state.message or state.name)

@@ -82,9 +82,11 @@ def design(study: Study) -> Design:
     """
     problem = make_problem(study.problem.name, study.problem.settings)
     space = _space(problem, study)
-    samples = tuple(make_sampler(study.sampling.method, space, study.sampling.seed).suggest(
-        study.sampling.samples
-    ))
+    samples = tuple(
+        make_sampler(study.sampling.method, space, study.sampling.seed).suggest(
+            study.sampling.samples
+        )
+    )
     _check_samples(problem, samples)
     unit = space.to_unit(space.array([sample.mu for sample in samples]))
     parts = chunks(order(unit), study.run.chunk_size)
@@ -142,10 +144,11 @@ def layout(study: Study, made: Design, mesh: ReferenceMesh) -> Layout:
 def reference_mesh(problem: Problem, root: Path) -> ReferenceMesh:
     """Return the dataset's mesh; the first run makes it, all later ones read it.
 
-    Mesh generators may give other meshes on other machines.
+    Mesh generators may give other meshes on other machines. Without a dataset beside it, a mesh
+    was left by a run that ended early, perhaps of a study with another resolution.
     """
     path = root / "mesh.npz"
-    if path.exists():
+    if path.exists() and ZarrStore(root).paths.data.exists():
         return load_mesh(path)
     mesh = problem.reference_mesh()
     with storage_errors(path):

@@ -110,7 +110,9 @@ def _entry(
         n_failed=len(store.failures()),
         parameters=_parameters(made.space),
         arrays=tuple(
-            EntryArray(name=a.name, dims=a.dims, units=a.units, long_name=a.long_name, dtype=a.dtype)
+            EntryArray(
+                name=a.name, dims=a.dims, units=a.units, long_name=a.long_name, dtype=a.dtype
+            )
             for a in described.arrays
         ),
         size_bytes=_size(study.dataset / "data.zarr"),
@@ -128,9 +130,7 @@ def _entry(
 
 def _parameters(space: ParameterSpace) -> tuple[EntryParameter, ...]:
     return tuple(
-        EntryParameter(
-            name=p.name, units=p.unit, low=p.low, high=p.high, description=p.description
-        )
+        EntryParameter(name=p.name, units=p.unit, low=p.low, high=p.high, description=p.description)
         for p in space.parameters
     )
 

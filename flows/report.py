@@ -22,6 +22,7 @@ _ROWS = 16
 
 def print_design(console: Console, study: Study, made: Design, nodes: int, size: int) -> None:
     """Show what a study would compute."""
+    times = study.time.times()
     _facts(
         console,
         f"{study.name}: {made.problem.title}",
@@ -29,7 +30,7 @@ def print_design(console: Console, study: Study, made: Design, nodes: int, size:
             "samples": f"{len(made.samples)} ({study.sampling.method}, seed {study.sampling.seed})",
             "chunks": f"{len(made.chunks)} of up to {study.run.chunk_size} samples, "
             f"{study.run.workers} side by side, {study.run.ranks} MPI ranks each",
-            "frames": f"{study.time.frames}, from {study.time.times()[0]:g} s to {study.time.end:g} s",
+            "frames": f"{len(times)}, from {times[0]:g} s to {times[-1]:g} s",
             "mesh": f"{nodes} velocity nodes",
             "size": f"at most {size / 1e6:.1f} MB, before compression",
             "dataset": str(study.dataset),
@@ -58,11 +59,12 @@ def print_summary(console: Console, summary: Summary) -> None:
 def print_dataset(console: Console, store: SnapshotStore, entry: CatalogEntry | None) -> None:
     """Show a dataset: numbers, arrays with statistics, samples."""
     described, committed, failures = store.description, store.committed(), store.failures()
+    counts = f"{len(committed)} of {len(store.samples)} committed, {len(failures)} failed"
     _facts(
         console,
         f"{described.name}: {described.title}",
         {
-            "samples": f"{len(committed)} of {len(store.samples)} committed, {len(failures)} failed",
+            "samples": counts,
             "time": f"{len(store.times)} frames, {store.times[0]:g} s to {store.times[-1]:g} s",
             **({"size": f"{entry.size_bytes / 1e6:.1f} MB"} if entry else {}),
             **({"description": entry.description} if entry else {}),
@@ -73,18 +75,29 @@ def print_dataset(console: Console, store: SnapshotStore, entry: CatalogEntry | 
     console.print(_samples(store))
 
 
-def print_studies(console: Console, studies: Sequence[Study], datasets: Sequence[CatalogEntry]) -> None:
+def print_studies(
+    console: Console, studies: Sequence[Study], datasets: Sequence[CatalogEntry]
+) -> None:
     """Show the studies that come with romflow, and the datasets of the catalogue."""
-    table = _table("Studies (romflow run generate-ns-data --study NAME)", ["study", "problem", "samples", "description"])
+    table = _table(
+        "Studies (romflow run generate-ns-data --study NAME)",
+        ["study", "problem", "samples", "description"],
+    )
     for study in studies:
-        table.add_row(study.name, study.problem.name, str(study.sampling.samples), study.description)
+        table.add_row(
+            study.name, study.problem.name, str(study.sampling.samples), study.description
+        )
     console.print(table)
     if not datasets:
         return
-    table = _table("Datasets (romflow show NAME)", ["dataset", "problem", "samples", "size", "folder"])
+    table = _table(
+        "Datasets (romflow show NAME)", ["dataset", "problem", "samples", "size", "folder"]
+    )
     for entry in datasets:
         samples = f"{entry.n_committed}/{entry.n_samples}"
-        table.add_row(entry.name, entry.problem, samples, f"{entry.size_bytes / 1e6:.1f} MB", entry.location)
+        table.add_row(
+            entry.name, entry.problem, samples, f"{entry.size_bytes / 1e6:.1f} MB", entry.location
+        )
     console.print(table)
 
 
@@ -92,7 +105,8 @@ def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """Show what `romflow doctor` found."""
     table = _table("romflow doctor", ["", "what", "found", "what to do"])
     for finding in findings:
-        mark = "[green]ok[/]" if finding.well else ("[red]missing[/]" if finding.needed else "[yellow]note[/]")
+        bad = "[red]missing[/]" if finding.needed else "[yellow]note[/]"
+        mark = "[green]ok[/]" if finding.well else bad
         table.add_row(mark, finding.name, finding.found, finding.advice)
     console.print(table)
 
@@ -109,10 +123,11 @@ def _statistics(store: SnapshotStore) -> Table:
 
 def _samples(store: SnapshotStore) -> Table:
     described, committed, failures = store.description, store.committed(), store.failures()
-    varied = [
-        c for c in described.parameters if len({s.mu[c.name] for s in store.samples}) > 1
-    ]
-    table = _table("Samples", ["sample", *(f"{c.name} [{c.units}]" for c in varied), "status", "steps", "wall [s]"])
+    varied = [c for c in described.parameters if len({s.mu[c.name] for s in store.samples}) > 1]
+    table = _table(
+        "Samples",
+        ["sample", *(f"{c.name} [{c.units}]" for c in varied), "status", "steps", "wall [s]"],
+    )
     for sample in store.samples[:_ROWS]:
         cells = [str(sample.index), *(f"{sample.mu[c.name]:.6g}" for c in varied)]
         if sample.index in committed:

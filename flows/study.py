@@ -4,10 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Annotated, Any, Literal, final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from infra.errors import UserError
 from solvers.chunk import validation_message
@@ -65,6 +75,29 @@ class RunSettings(BaseModel):
     retries: int = Field(2, ge=0, le=20, description="further attempts after a crash of a chunk")
 
 
+def _no_truth_value(value: object) -> object:
+    # Otherwise YAML's `yes` would silently become 1.0.
+    if isinstance(value, bool):
+        raise ValueError("expected a number, received a truth value")
+    return value
+
+
+# Decided by the form, so that errors speak of the one that was meant.
+type ParameterChoice = Annotated[
+    Annotated[FiniteFloat, BeforeValidator(_no_truth_value), Tag("number")]
+    | Annotated[Interval, Tag("range")],
+    Discriminator(lambda v: "range" if isinstance(v, Mapping | Interval) else "number"),
+]
+
+
+def _demo_parameters() -> dict[str, ParameterChoice]:
+    return {
+        "reynolds": Interval(low=80.0, high=200.0),
+        "centre_y": Interval(low=0.18, high=0.23),
+        "radius": Interval(low=0.04, high=0.055),
+    }
+
+
 @final
 class Study(BaseModel):
     """What is computed, how, and where the data go.
@@ -89,12 +122,8 @@ class Study(BaseModel):
         description="one sentence for the catalogue",
     )
     problem: ProblemChoice = ProblemChoice()
-    parameters: dict[str, FiniteFloat | Interval] = Field(
-        default_factory=lambda: {
-            "reynolds": Interval(low=80.0, high=200.0),
-            "centre_y": Interval(low=0.18, high=0.23),
-            "radius": Interval(low=0.04, high=0.055),
-        },
+    parameters: dict[str, ParameterChoice] = Field(
+        default_factory=_demo_parameters,
         description="ranges {low, high} or fixed numbers, by name",
     )
     sampling: SamplingSettings = SamplingSettings()
@@ -180,8 +209,10 @@ def _assign(data: dict[str, Any], keys: list[str], value: Any, assignment: str) 
     for key in keys[:-1]:
         inner = data.setdefault(key, {})
         if not isinstance(inner, dict):
-            raise UserError(f"--set {assignment}: expected a group before .{keys[-1]}, "
-                            f"received the value {inner!r}; set {key} itself")
+            raise UserError(
+                f"--set {assignment}: expected a group before .{keys[-1]}, "
+                f"received the value {inner!r}; set {key} itself"
+            )
         data = inner
     if keys[-1] in ("step", "cfl") and value is not None:
         # One replaces the other.
@@ -200,21 +231,23 @@ def _validated(data: Any, source: str) -> Study:
 
 def _with_hints(error: ValidationError) -> str:
     """Add what was probably meant to unknown keys."""
-    text = validation_message(error)
+    lines = [validation_message(error)]
     for entry in error.errors():
         if entry["type"] != "extra_forbidden":
             continue
-        known = _known_keys(entry["loc"][:-1])
-        near = get_close_matches(str(entry["loc"][-1]), known, n=1)
-        text += f". Did you mean {near[0]}?" if near else f". Known keys: {', '.join(known)}"
-    return text
+        *place, key = map(str, entry["loc"])
+        known = _known_keys(place)
+        near = get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
+        lines.append(f"  {'.'.join([*place, key])}: {hint}")
+    return "\n".join(lines)
 
 
-def _known_keys(location: Sequence[int | str]) -> list[str]:
+def _known_keys(place: Sequence[str]) -> list[str]:
+    """Return the keys of the group at `place`."""
     model: type[BaseModel] = Study
-    for key in location:
-        inner = model.model_fields[str(key)].annotation if str(key) in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
+    for key in place:
+        inner = model.model_fields[key].annotation if key in model.model_fields else Interval
+        # Only the parameters are a mapping of groups, and their groups are ranges.
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else Interval
     return list(model.model_fields)

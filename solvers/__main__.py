@@ -15,9 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from infra.errors import RomflowError, UserError
-from infra.lifeline import die_with_parent, end_with_standard_input
+from infra.lifeline import die_with_parent, end_with_standard_input, wait_until_read
 
 __all__ = ["main"]
+
+# How long a crashed rank waits for its traceback to be read before it ends the job, seconds.
+_LAST_WORDS = 5.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         # One rank is lost: the others would wait for it for ever.
         traceback.print_exc()
         sys.stderr.flush()
+        for stream in (1, 2):
+            wait_until_read(stream, _LAST_WORDS)
         comm.Abort(1)
         raise
 

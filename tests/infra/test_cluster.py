@@ -14,6 +14,7 @@ import pytest
 
 from infra.cluster import LocalCluster, find_mpiexec, kill_jobs
 from infra.errors import StorageAccessError, UserError
+from infra.lifeline import wait_until_read
 
 DEADLINE = 60.0
 # Each rank writes its line and its process id; then it ends as told, or waits to be killed.
@@ -192,3 +193,22 @@ def test_a_process_that_asked_for_it_dies_with_its_standard_input_and_not_before
         assert process.poll() is None
         process.stdin.close()
         assert process.wait(DEADLINE) == -signal.SIGKILL
+
+
+def test_last_words_are_waited_for_until_they_are_read() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"words")
+    assert not wait_until_read(writing, 0.0)
+    reader = threading.Thread(target=os.read, args=(reading, 100))
+    reader.start()
+    assert wait_until_read(writing, DEADLINE)
+    reader.join()
+    os.close(reading)
+    os.close(writing)
+    assert wait_until_read(writing, 0.0)
+
+
+def test_what_goes_to_a_file_counts_as_read(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb", buffering=0) as log:
+        log.write(b"words")
+        assert wait_until_read(log.fileno(), 0.0)

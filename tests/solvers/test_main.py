@@ -8,9 +8,24 @@ from typing import Any
 
 import pytest
 
+from infra.cluster import find_mpiexec
 from solvers.settings import TimeSettings
 
 QUICK = TimeSettings(end=0.02, frames=3, step=0.01)
+# A fault on one rank only, which the other one, waiting in a collective call, cannot see.
+LOST_RANK = """
+import sys
+import solvers.worker
+from solvers.__main__ import main
+from solvers.backend import MPI
+
+def crash(*_):
+    raise RuntimeError("rank 1 is lost")
+
+if MPI.COMM_WORLD.rank == 1:
+    solvers.worker.run_chunk = crash
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -111,6 +126,21 @@ def test_a_crash_shows_its_traceback_and_ends_all_ranks(study: Any, lab: Any) ->
     assert "Traceback" in done.stderr
     assert "no-such-method" in done.stderr
     assert study.store.committed() == set()
+
+
+@pytest.mark.mpi
+def test_a_crash_of_one_rank_ends_the_others(study: Any) -> None:
+    command = [str(find_mpiexec()), "-n", "2", sys.executable, "-c", LOST_RANK]
+    done = subprocess.run(
+        [*command, str(study.chunk())],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode not in (0, 2, 3)
+    assert "RuntimeError: rank 1 is lost" in done.stderr
 
 
 @pytest.mark.mpi
