@@ -1,8 +1,10 @@
 """Chunks as MPI jobs, timed: what `ns_throughput` needs of the store and the cluster."""
 
 import json
+import os
 import resource
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -138,12 +140,40 @@ class Chunks:
         LocalCluster().run(["solvers", str(path)], 1, path.with_suffix(".jsonl"))
 
 
-def prefect_seconds(chunks: Chunks) -> float | None:  # noqa: ARG001 - for the one who fills it in
-    """Return the seconds that Prefect adds to a chunk, or None where no flow exists.
+def prefect_seconds(chunks: Chunks) -> float:
+    """Return the seconds that a whole `romflow run` adds to its one chunk.
 
-    There is no flow yet that runs a chunk, so nothing is added.
+    Design, mesh, Prefect with a server of its own, statistics, figure and card: the difference
+    between the command and the bare job, both for a study of two steps. The server's database
+    exists, as it does from the second run on.
     """
-    return None
+    folder = chunks.folder.with_name("prefect")
+    folder.mkdir()
+    times = TimeSettings(end=0.002, frames=2, step=0.001)
+    bare = Chunks(folder / "bare", chunks.settings, times, 1)
+    bare.create()
+    _command_seconds(folder, "first", chunks.settings, times)
+    return _command_seconds(folder, "second", chunks.settings, times) - bare.run((0,)).wall
+
+
+def _command_seconds(
+    folder: Path, name: str, settings: dict[str, Any], times: TimeSettings
+) -> float:
+    study = {
+        "name": name,
+        "problem": {"name": _PROBLEM, "settings": settings},
+        "parameters": {},
+        "sampling": {"samples": 1},
+        "time": times.model_dump(exclude_none=True),
+        "run": {"ranks": 1, "chunk_size": 1},
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(study))  # JSON is YAML
+    command = [sys.executable, "-m", "flows.cli", "run", "generate-ns-data", "--study", str(path)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    clock = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - clock
 
 
 def _children() -> float:

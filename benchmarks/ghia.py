@@ -4,10 +4,11 @@ Centreline velocities at Re 100, 400 and 1000 in the steady state, 17 points of 
 within 1 % of the speed of the lid. The quadratic field is evaluated with its own basis
 functions, so that no interpolation error enters.
 
-Some published numbers are further than 1 % from the truth. They are shown, and left out of the
-target by two rules that do not look at our solution: the misprint that is long known, and, at
-Re 1000, numbers more than 1 % away from the spectral solution of Botella and Peyret (1998), which
-is accurate to seven digits. We are compared with that solution too, at all its points.
+The target is on all published numbers. Some of these are further than 1 % from the truth, so that
+a solver which converges must miss it: the misprint that is long known, and, at Re 1000, numbers
+more than 1 % away from the spectral solution of Botella and Peyret (1998), which is accurate to
+seven digits. Beside the target stand therefore the largest difference over the numbers that these
+two rules leave (neither looks at our solution), and the one from the spectral solution.
 """
 
 import csv
@@ -59,11 +60,11 @@ class Point:
 
     @property
     def remark(self) -> str:
-        """Why the published number is not counted; empty if it is."""
+        """Why the published number is not confirmed; empty if it is."""
         if self.key == MISPRINT:
-            return "misprint, not counted"
+            return "misprint"
         if self.spectral is not None and abs(self.published - self.spectral) > LIMIT:
-            return f"{self.published - self.spectral:+.4f} from the spectral one, not counted"
+            return f"{self.published - self.spectral:+.4f} from the spectral one"
         return ""
 
 
@@ -138,14 +139,15 @@ def compare(report: Report, reynolds: int, cells: int) -> None:
 
 
 def targets(report: Report, reynolds: int, points: list[Point]) -> None:
-    """Record the largest differences, and say what the numbers not counted would do."""
+    """Record the largest differences, with and without the numbers in doubt."""
     counted = [abs(p.difference) for p in points if not p.remark]
     every = max(abs(p.difference) for p in points)
     report.note(
-        f"{len(counted)} of {len(points)} published numbers count: largest difference "
-        f"{max(counted):.4f}. With all of them it is {every:.4f}."
+        f"Largest difference over all {len(points)} published numbers: {every:.4f}; over the "
+        f"{len(counted)} confirmed ones: {max(counted):.4f}."
     )
-    report.at_most(f"re{reynolds}_largest_difference", max(counted), LIMIT)
+    report.at_most(f"re{reynolds}_largest_difference", every, LIMIT)
+    report.at_most(f"re{reynolds}_largest_difference_confirmed_numbers", max(counted), LIMIT)
     exact = [abs(p.ours - p.spectral) for p in points if p.spectral is not None]
     if exact:
         report.at_most(f"re{reynolds}_largest_difference_spectral", max(exact), LIMIT)

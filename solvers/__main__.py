@@ -1,4 +1,4 @@
-"""Compute one chunk: ``mpiexec -n 2 python -m solvers chunk.json``.
+"""Compute one chunk: ``OMP_NUM_THREADS=1 mpiexec -n 2 python -m solvers chunk.json``.
 
 Progress goes to standard output as JSON lines. Exit codes: 0 the chunk is through (failed samples
 are recorded, and are not an error here), 2 the chunk cannot be read, 3 the dataset cannot be

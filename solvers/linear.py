@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, final
 
+from infra.errors import UserError
 from solvers.backend import PETSc
 from solvers.errors import LinearSolveError
 
-__all__ = ["DIRECT", "ITERATIVE", "LinearSolver"]
+__all__ = ["DIRECT", "ITERATIVE", "LinearSolver", "with_choices"]
 
 # Every rank factors the whole matrix with PETSc's own Cholesky: for two-dimensional pressure
 # systems the triangular solves take a fraction of a millisecond, and unlike the distributed
@@ -23,6 +24,14 @@ DIRECT = {
 ITERATIVE = {"ksp_type": "bcgs", "pc_type": "sor", "ksp_pc_side": "right", "ksp_max_it": "500"}
 
 
+def with_choices(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return `defaults` changed by `given`; another preconditioner drops the default's options."""
+    if "pc_type" not in given:
+        return {**defaults, **given}
+    nested = f"{defaults['pc_type']}_"
+    return {**{k: v for k, v in defaults.items() if not k.startswith(nested)}, **given}
+
+
 @final
 class LinearSolver:
     """A PETSc KSP with named options, counters and errors that say what to do.
@@ -33,6 +42,11 @@ class LinearSolver:
     name : options prefix without ``romflow_``; also named in errors
     options : PETSc options without prefix
     rtol : relative tolerance on the residual, for iterative methods
+
+    Raises
+    ------
+    UserError
+        If PETSc does not know an option.
     """
 
     def __init__(self, matrix: Any, name: str, options: Mapping[str, str], rtol: float) -> None:
@@ -44,18 +58,33 @@ class LinearSolver:
         self._ksp: Any = PETSc.KSP().create(matrix.comm)
         self._ksp.setTolerances(rtol=rtol, atol=1e-50)
         self._ksp.setInitialGuessNonzero(options.get("ksp_type") != "preonly")
-        self._configure(f"romflow_{name}_", options)
         self.refilled()
+        self._configure(f"romflow_{name}_", options)
 
     def _configure(self, prefix: str, options: Mapping[str, str]) -> None:
-        """Hand the options over and take them out of the global database again."""
+        """Hand the options over, set up, and take them out of the global database again."""
         database: Any = PETSc.Options()
         self._ksp.setOptionsPrefix(prefix)
         for key, value in options.items():
             database[prefix + key] = value
-        self._ksp.setFromOptions()
-        for key in options:
-            database.delValue(prefix + key)
+        try:
+            self._ksp.setFromOptions()
+            self._ksp.setUp()  # nested solvers read their options only now
+            unused = [key for key in options if not database.used(prefix + key)]
+        except PETSc.Error as error:
+            said = str(error).strip().splitlines()[-1]
+            raise self._wrong_options(options, f"PETSc refuses them ({said})") from error
+        finally:
+            for key in options:
+                database.delValue(prefix + key)
+        if unused:
+            raise self._wrong_options(options, f"PETSc does not know {', '.join(unused)}")
+
+    def _wrong_options(self, options: Mapping[str, str], reason: str) -> UserError:
+        return UserError(
+            f"solver options of the {self.name} system: expected PETSc options without prefix, "
+            f"such as pc_type: bjacobi; received {dict(options)}: {reason}"
+        )
 
     def refilled(self) -> None:
         """Tell the solver that the matrix has new values (and the old pattern)."""

@@ -18,7 +18,7 @@ from solvers.errors import DivergedError, GeometryError
 from solvers.flow_fields import FieldReader
 from solvers.flow_operators import FlowOperators
 from solvers.incompressible import FlowState, FlowStepper
-from solvers.linear import DIRECT, ITERATIVE
+from solvers.linear import DIRECT, ITERATIVE, with_choices
 from solvers.mesh import FloatArray, ReferenceMesh, cell_quality
 from solvers.problem import FlowCase, Problem
 from solvers.quantities import FlowMonitor
@@ -95,8 +95,8 @@ class FlowModel(FullOrderModel):
         self._disc: Discretisation = distribute(mesh, comm)
         self._points = mesh.points
         self._operators: FlowOperators | None = None
-        self._pressure = {**DIRECT, **solver.pressure}
-        self._momentum = {**ITERATIVE, **solver.momentum}
+        self._pressure = with_choices(DIRECT, solver.pressure)
+        self._momentum = with_choices(ITERATIVE, solver.momentum)
 
     @property
     def options(self) -> Mapping[str, str]:

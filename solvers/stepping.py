@@ -20,6 +20,8 @@ __all__ = ["StepControl"]
 _KEEP = 0.7
 # First adaptive step as a part of the one that meets the target: it is of first order only.
 _FIRST = 0.1
+# First adaptive step of a flow at rest, as a part of the first output interval.
+_FROM_REST = 1e-3
 # Smallest step as a part of the whole time.
 _SMALLEST = 1e-7
 # Rounding must not turn n equal steps into n + 1.
@@ -86,9 +88,10 @@ class StepControl:
     def _adaptive(self, previous: float | None, rate: float, remaining: float) -> float:
         """Return the step that the Courant number asks for, whatever the output times are."""
         cfl = self._settings.cfl or 0.0
-        best = cfl / rate if rate > 0 else math.inf
         if previous is None:
-            return _FIRST * min(best, remaining)
+            # At rest the flow says nothing yet: the steps begin small, and grow.
+            return _FIRST * min(cfl / rate, remaining) if rate > 0 else _FROM_REST * remaining
+        best = cfl / rate if rate > 0 else math.inf
         if _KEEP * cfl <= previous * rate <= cfl:
             return previous
         # The middle of the band, so that the step is not changed again at once.

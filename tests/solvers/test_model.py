@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from infra.description import DatasetDescription
+from infra.errors import UserError
 from infra.records import Provenance, Sample, SolveReport
 from infra.stream import Trajectory, TrajectorySink
 from solvers.backend import MPI, PETSc
@@ -18,6 +19,7 @@ from solvers.errors import (
     SampleError,
     StepError,
 )
+from solvers.linear import DIRECT, with_choices
 from solvers.mesh import FloatArray
 from solvers.model import FlowModel
 from solvers.problem import Problem
@@ -259,3 +261,19 @@ def test_a_linear_system_that_does_not_converge_is_named_with_advice(
     assert error.reason == "linear-solve"
     for text in ("momentum system", "DIVERGED_MAX_IT", "expected convergence", "solver.momentum"):
         assert text in str(error)
+
+
+@pytest.mark.parametrize("options", [{"pc_type": "sorr"}, {"ksp_typ": "gmres"}])
+def test_options_that_petsc_does_not_know_are_refused_by_name(options: dict[str, str]) -> None:
+    problem = make_problem("taylor-green", {"cells": 4})
+    times = TimeSettings(end=0.1, frames=2, step=0.05)
+    solver = SolverSettings(momentum=options)
+    mesh = problem.reference_mesh()
+    model = FlowModel(problem, mesh, MPI.COMM_SELF, times, solver, positions=False)
+    with pytest.raises(UserError, match=rf"momentum system.*{next(iter(options.values()))}"):
+        model.solve(Sample(0, dict(problem.defaults), 0), None)
+
+
+def test_another_preconditioner_drops_the_options_of_the_default_one() -> None:
+    chosen = with_choices(DIRECT, {"pc_type": "bjacobi"})
+    assert chosen == {"ksp_type": "preonly", "pc_type": "bjacobi"}
