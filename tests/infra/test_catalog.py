@@ -195,3 +195,8 @@ def test_the_digest_depends_on_the_data_only(
     (tmp_path / "moved").rename(dataset.paths.root)
     commit(1)
     assert digest_of(dataset) != before
+
+
+def test_the_published_schema_is_the_one_of_the_code() -> None:
+    published = Path(__file__).parents[2] / "data-catalog" / "entry.schema.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == json_schema()
