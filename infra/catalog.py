@@ -17,7 +17,6 @@ import difflib
 import hashlib
 import io
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import final
@@ -32,7 +31,7 @@ from infra.catalog_entry import (
     json_schema,
 )
 from infra.errors import RomflowError, UserError, storage_errors
-from infra.files import flush_folder, write_durably
+from infra.files import replace_durably
 from infra.records import CommitRecord, FailureRecord, Json
 from infra.store import SnapshotStore
 from infra.zarr_store import open_store
@@ -146,8 +145,7 @@ class Catalog:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for name, text in files.items():
-                _replace(folder / name, text)
-            flush_folder(folder)
+                replace_durably(folder / name, text.encode())
         return folder
 
     def check(self, name: str) -> list[str]:
@@ -262,13 +260,3 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace one file: a reader sees the old text or the new one, never a part."""
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        write_durably(staged, text.encode())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)

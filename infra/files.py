@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "flush_folder",
     "flush_tree",
     "locked",
+    "replace_durably",
     "require_space",
     "write_durably",
     "write_whole",
@@ -109,6 +111,17 @@ def write_durably(path: Path, data: bytes) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def replace_durably(path: Path, data: bytes) -> None:
+    """Replace a file: readers, also after a power failure, see the old data or the new, whole."""
+    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        write_durably(staged, data)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
+    flush_folder(path.parent)
 
 
 def flush_folder(path: Path) -> None:

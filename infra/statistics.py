@@ -36,7 +36,7 @@ class ArrayStatistics:
     Attributes
     ----------
     count
-        How many numbers.
+        How many numbers; without any, all others are NaN.
     mean
         Arithmetic mean.
     squares
@@ -54,12 +54,12 @@ class ArrayStatistics:
     @property
     def std(self) -> float:
         """Standard deviation of the whole population: ``sqrt(squares / count)``."""
-        return math.sqrt(self.squares / self.count)
+        return math.sqrt(self.squares / self.count) if self.count else math.nan
 
     @property
     def rms(self) -> float:
         """Root mean square: ``sqrt(mean^2 + squares / count)``."""
-        return math.sqrt(self.mean**2 + self.squares / self.count)
+        return math.sqrt(self.mean**2 + self.squares / self.count) if self.count else math.nan
 
     def to_dict(self) -> dict[str, float]:
         """Return count, mean, std, min, max and rms by these names."""
@@ -79,14 +79,18 @@ def statistics_of(values: np.ndarray) -> ArrayStatistics:
     Parameters
     ----------
     values
-        Any shape, at least one value; summed in double precision.
+        Any shape; summed in double precision.
 
     Returns
     -------
     ArrayStatistics
-        Over all values.
+        Over all values that are not NaN. NaN marks what does not exist, for example the force
+        before the first step: it must not hide all the numbers that do.
     """
     numbers = np.asarray(values, np.float64)
+    numbers = numbers[~np.isnan(numbers)]
+    if not numbers.size:
+        return ArrayStatistics(0, math.nan, 0.0, math.nan, math.nan)
     mean = float(numbers.mean())
     squares = float(np.square(numbers - mean).sum())
     return ArrayStatistics(numbers.size, mean, squares, float(numbers.min()), float(numbers.max()))
@@ -94,6 +98,8 @@ def statistics_of(values: np.ndarray) -> ArrayStatistics:
 
 def merge(left: ArrayStatistics, right: ArrayStatistics) -> ArrayStatistics:
     """Return the statistics of two sets together, see the module's formula."""
+    if not (left.count and right.count):
+        return left if left.count else right
     count = left.count + right.count
     shift = right.mean - left.mean
     return ArrayStatistics(

@@ -152,6 +152,8 @@ class SnapshotStore(ABC):
         ------
         StoreError
             If the sample is not committed, or there is no such array or frame.
+        ChecksumError
+            If the data are gone or cannot be decoded; `verify` notices every other change.
         """
         spec = self.description.specs.get(name)
         if spec is None:

@@ -91,9 +91,9 @@ class ZarrStore(SnapshotStore):
                     f"Expected a dataset in {self._paths.root}; there is no {self._paths.data}. "
                     "Create it, or give the right folder."
                 )
-            described = DatasetDescription.from_json(self._paths.layout.read_bytes())
-            metadata = json.loads((self._paths.data / "zarr.json").read_bytes())
-        stored = metadata["attributes"].get("layout_digest")
+            described = DatasetDescription.from_json(self._present(self._paths.layout))
+            metadata = self._present(self._paths.data / "zarr.json")
+        stored = _layout_digest(metadata)
         if stored != described.digest:
             raise StoreError(
                 f"Expected the layout {stored} of {self._paths.data}; received "
@@ -184,8 +184,17 @@ class ZarrStore(SnapshotStore):
 
     def _read(self, index: int, name: str, frame: int | None) -> np.ndarray:
         array = self._array(name)
-        with storage_errors(self._paths.data):
-            return np.asarray(array[index] if frame is None else array[index, frame])
+        shard = self._paths.shard(self.description.specs[name], index)
+        try:
+            with storage_errors(self._paths.data):
+                shard.stat()  # Zarr would give fill values for a shard that is gone
+                return np.asarray(array[index] if frame is None else array[index, frame])
+        except (FileNotFoundError, RuntimeError, ValueError) as error:
+            raise ChecksumError(
+                f"`{name}` of sample {index}: expected the committed data in {shard}; they cannot "
+                f"be decoded ({error}). Restore them, or remove {self._paths.commit(index)} and "
+                "compute the sample again."
+            ) from error
 
     def _array(self, name: str) -> "Array[ArrayV3Metadata]":
         from infra.zarr_format import open_array
@@ -194,6 +203,15 @@ class ZarrStore(SnapshotStore):
             with storage_errors(self._paths.data):
                 self._arrays[name] = open_array(self._paths.data, name)
         return self._arrays[name]
+
+    def _present(self, path: Path) -> bytes:
+        """Read one of the files without which there is no dataset."""
+        try:
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"Expected {path} beside {self._paths.data}; it is gone. Restore it."
+            ) from error
 
     def _build(self, layout: Layout) -> None:
         """Build the hierarchy aside and rename it: it is complete as soon as it is visible."""
@@ -232,8 +250,8 @@ class ZarrStore(SnapshotStore):
             for frame in frames:
                 values = self._read(index, spec.name, frame)
                 digest.update(np.ascontiguousarray(values, little_endian).data)
-        except (RuntimeError, ValueError) as error:
-            return f"none, since it cannot be decoded ({error})"
+        except ChecksumError as error:
+            return f"none, since it cannot be decoded ({error.__cause__})"
         return digest.hexdigest()
 
     @staticmethod
@@ -256,3 +274,11 @@ class ZarrStore(SnapshotStore):
                 rmtree(folder, ignore_errors=True)
             finally:
                 lock.release()
+
+
+def _layout_digest(metadata: bytes) -> str | None:
+    """Return the digest in the root's metadata; None if it holds none, for it was damaged."""
+    try:
+        return json.loads(metadata)["attributes"]["layout_digest"]
+    except (ValueError, KeyError, TypeError):
+        return None

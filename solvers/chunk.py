@@ -1,6 +1,7 @@
 """The text form of a chunk: what one MPI job computes. No PETSc here."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any, final
 from zipfile import BadZipFile
@@ -9,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.errors import StoreError, UserError
+from infra.files import replace_durably
 from solvers.mesh import ReferenceMesh
 from solvers.problem import Problem
 from solvers.problems import problem_class
@@ -80,9 +82,9 @@ def validation_message(error: ValidationError) -> str:
 
 def save_mesh(path: Path, mesh: ReferenceMesh) -> None:
     """Write a reference mesh, whole or not at all."""
-    part = path.with_suffix(".partial.npz")
-    np.savez(part, allow_pickle=False, **mesh.arrays())
-    part.replace(path)
+    memory = BytesIO()
+    np.savez(memory, allow_pickle=False, **mesh.arrays())
+    replace_durably(path, memory.getvalue())
 
 
 def load_mesh(path: Path) -> ReferenceMesh:

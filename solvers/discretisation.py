@@ -141,7 +141,8 @@ def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArr
     nodes = [corners]
     if space.element.basix_element.degree == 2:
         pairs = corners[:, _edges(mesh)].reshape(-1, 2)
-        nodes.append(reference.edge_nodes(pairs).reshape(len(corners), -1))
+        # The width is given, for a rank may have no cells.
+        nodes.append(reference.edge_nodes(pairs).reshape(len(corners), len(_edges(mesh))))
     index_map = space.dofmap.index_map
     numbers = np.zeros(index_map.size_local + index_map.num_ghosts, dtype=np.int64)
     numbers[space.dofmap.list] = np.concatenate(nodes, axis=1)

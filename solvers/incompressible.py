@@ -17,7 +17,8 @@ The end-of-step projection :math:`u - \tfrac{\Delta t}{\alpha_0} \nabla \varphi`
 it enters the next step through :math:`\pi`, so that no velocity mass matrix is ever solved with
 and the stored velocity satisfies its boundary values exactly. All components share one scalar
 matrix. Velocity is of second order in time in L2 (Guermond, Minev and Shen, 2006,
-10.1016/j.cma.2005.10.010; Timmermans, Minev and van de Vosse, 1996).
+10.1016/j.cma.2005.10.010; Timmermans, Minev and van de Vosse, 1996,
+10.1002/(SICI)1097-0363(19960415)22:7<673::AID-FLD373>3.0.CO;2-O).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -24,12 +24,19 @@ DIRECT = {
 ITERATIVE = {"ksp_type": "bcgs", "pc_type": "sor", "ksp_pc_side": "right", "ksp_max_it": "500"}
 
 
+# Largest relative residual that a method without iterations may leave; factors leave about 1e-14.
+_EXACT = 1e-8
+
+
 def with_choices(defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return `defaults` changed by `given`; another preconditioner drops the default's options."""
-    if "pc_type" not in given:
-        return {**defaults, **given}
-    nested = f"{defaults['pc_type']}_"
-    return {**{k: v for k, v in defaults.items() if not k.startswith(nested)}, **given}
+    """Return `defaults` changed by `given`.
+
+    Another preconditioner drops the default's options, and ``ksp_type: preonly`` those of the
+    default's iteration.
+    """
+    dropped = [f"{defaults['pc_type']}_"] if "pc_type" in given else []
+    dropped += ["ksp_"] if given.get("ksp_type") == "preonly" else []
+    return {**{k: v for k, v in defaults.items() if not k.startswith(tuple(dropped))}, **given}
 
 
 @final
@@ -46,7 +53,8 @@ class LinearSolver:
     Raises
     ------
     UserError
-        If PETSc does not know an option.
+        If PETSc does not know an option; also later, when a method without iterations
+        (``preonly``) turns out not to solve the system.
     """
 
     def __init__(self, matrix: Any, name: str, options: Mapping[str, str], rtol: float) -> None:
@@ -57,7 +65,9 @@ class LinearSolver:
         self._matrix = matrix
         self._ksp: Any = PETSc.KSP().create(matrix.comm)
         self._ksp.setTolerances(rtol=rtol, atol=1e-50)
-        self._ksp.setInitialGuessNonzero(options.get("ksp_type") != "preonly")
+        self._options = dict(options)
+        self._once = options.get("ksp_type") == "preonly"
+        self._ksp.setInitialGuessNonzero(not self._once)
         self.refilled()
         self._configure(f"romflow_{name}_", options)
 
@@ -90,6 +100,7 @@ class LinearSolver:
         """Tell the solver that the matrix has new values (and the old pattern)."""
         self._ksp.setOperators(self._matrix)
         self.setups += 1
+        self._proven = not self._once
 
     def solve(self, right: Any, solution: Any) -> None:
         """Solve in place; `solution` holds the initial guess of an iterative method.
@@ -105,10 +116,27 @@ class LinearSolver:
         reason = self._ksp.getConvergedReason()
         if reason < 0:
             raise LinearSolveError(self._advice(reason))
+        if not self._proven:
+            self._prove(right, solution)
 
     def destroy(self) -> None:
         """Free the PETSc object."""
         self._ksp.destroy()
+
+    def _prove(self, right: Any, solution: Any) -> None:
+        """Measure the residual once per matrix: PETSc accepts whatever `preonly` returns."""
+        residual = right.duplicate()
+        self._matrix.mult(solution, residual)
+        residual.axpy(-1.0, right)
+        left, size = residual.norm(), right.norm()
+        residual.destroy()
+        if left > _EXACT * size:
+            raise self._wrong_options(
+                self._options,
+                f"applied once they leave a relative residual of {left / size:.1e}. "
+                "Choose an iteration (ksp_type: cg), or a direct method (pc_type: lu)",
+            )
+        self._proven = size > 0  # a system without a right-hand side proves nothing
 
     def _advice(self, reason: int) -> str:
         names = {v: k for k, v in vars(PETSc.KSP.ConvergedReason).items() if k.isupper()}

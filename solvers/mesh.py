@@ -6,7 +6,7 @@ mood. Quadratic nodes are numbered vertices first, then edge midpoints: node ``i
 of a velocity snapshot is vertex ``i`` of a pressure snapshot.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -87,6 +87,10 @@ class ReferenceMesh:
         """Return the ascending quadratic nodes on the boundary part `name` (2D)."""
         facets = self.facets[self.tags == self.names[name]]
         return np.unique(np.concatenate([facets.ravel(), self.edge_nodes(facets)]))
+
+    def nearest_vertex(self, position: Sequence[float]) -> int:
+        """Return the vertex nearest to `position` (gdim,), metres; the first among equals."""
+        return int(np.argmin(((self.points - np.array(position)) ** 2).sum(axis=1)))
 
     def arrays(self) -> dict[str, Any]:
         """Return the mesh as plain arrays, for `numpy.savez`."""

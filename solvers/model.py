@@ -103,12 +103,16 @@ class FlowModel(FullOrderModel):
         """PETSc options as used, with prefixes, and the discretisation's choices."""
         named = {"pressure": self._pressure, "momentum": self._momentum}
         flat = {f"-romflow_{n}_{k}": v for n, some in named.items() for k, v in some.items()}
-        return flat | {
-            "-romflow_momentum_ksp_rtol": repr(self._solver.rtol),
-            "scheme": "BDF2, incremental pressure correction, "
-            + ("rotational" if self._solver.rotational else "standard"),
-            "element": "P2/P1",
-        }
+        # An rtol among the momentum options is the one that PETSc used.
+        return (
+            {"-romflow_momentum_ksp_rtol": repr(self._solver.rtol)}
+            | flat
+            | {
+                "scheme": "BDF2, incremental pressure correction, "
+                + ("rotational" if self._solver.rotational else "standard"),
+                "element": "P2/P1",
+            }
+        )
 
     def solve(
         self, sample: Sample, sink: TrajectorySink | None, progress: Progress | None = None
@@ -117,6 +121,7 @@ class FlowModel(FullOrderModel):
         clock, cpu = time.perf_counter(), time.process_time()
         points = self._geometry(sample)
         case = self._problem.case(sample.mu, self._mesh)
+        before = self._factorisations
         operators = self._place(points, case)
         stepper = FlowStepper(
             operators,
@@ -131,7 +136,7 @@ class FlowModel(FullOrderModel):
             self._frames(run, sink, progress)
             if self._positions:
                 on_rank_zero(self._disc.mesh.comm, lambda: self._put_positions(sink, points))
-            return self._report(run, clock, cpu)
+            return self._report(run, clock, cpu, self._factorisations - before)
         finally:
             run.destroy()
 
@@ -180,10 +185,16 @@ class FlowModel(FullOrderModel):
         for axis, values in enumerate(self._mesh.node_positions(points).T):
             sink.put(f"node_{AXES[axis]}", values)
 
-    def _report(self, run: "_Run", clock: float, cpu: float) -> SolveReport:
+    @property
+    def _factorisations(self) -> int:
+        """Pressure factorisations of all samples so far."""
+        if self._operators is None:
+            return 0
+        return self._operators.poisson.setups + self._operators.projection.setups
+
+    def _report(self, run: "_Run", clock: float, cpu: float, factorisations: int) -> SolveReport:
         comm = self._disc.mesh.comm
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-        operators = run.stepper.operators
         return SolveReport(
             reason="finished",
             steps=run.steps,
@@ -193,7 +204,7 @@ class FlowModel(FullOrderModel):
             counts={
                 "momentum_iterations": run.stepper.momentum.iterations,
                 "momentum_solves": run.stepper.momentum.solves,
-                "pressure_factorisations": operators.poisson.setups + operators.projection.setups,
+                "pressure_factorisations": factorisations,
             },
             values=run.statistics() | {"peak_memory_bytes": comm.allreduce(peak, op=MPI.MAX)},
         )

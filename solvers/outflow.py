@@ -6,7 +6,7 @@ bound. Adding
 .. math:: -\tfrac12 \int_{out} \min(w \cdot n, 0) \, u \cdot v \, ds
 
 to the linearised convection takes just that energy out, and vanishes where the flow leaves
-(Braack and Mucha, 2014, 10.4208/jcm.1405-4347).
+(Braack and Mucha, 2014, 10.4208/jcm.1405-m4347).
 """
 
 from typing import Any, final

@@ -135,7 +135,7 @@ class Problem(ABC):
 
     @abstractmethod
     def check(self, mu: Mapping[str, float]) -> None:
-        """Raise `UserError` if `mu` describes an impossible geometry."""
+        """Raise `UserError` if `mu` describes an impossible geometry, or no flow at all."""
 
     @abstractmethod
     def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> FlowCase:

@@ -13,6 +13,9 @@ __all__ = ["SolverSettings", "TimeSettings"]
 # Shortest time to the first and between the output times, as a part of `end`: the adaptive steps
 # that fit between them must stay above their minimum.
 _SHORTEST = 2e-6
+# Shortest fixed step as a part of `end`: far more steps than anyone waits for, and near the
+# rounding errors of the time, which would then stand still.
+_SHORTEST_STEP = 1e-9
 
 
 @final
@@ -51,6 +54,11 @@ class TimeSettings(BaseModel):
             raise ValueError(
                 "expected exactly one of step (fixed) and cfl (adaptive), received "
                 f"step = {self.step}, cfl = {self.cfl}"
+            )
+        if self.step is not None and self.step < _SHORTEST_STEP * self.end:
+            raise ValueError(
+                f"expected step >= {_SHORTEST_STEP:g} of end = {self.end} s, received "
+                f"step = {self.step} s"
             )
         if self.cfl is not None and self.cfl > self.courant_limit:
             raise ValueError(

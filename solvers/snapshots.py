@@ -5,13 +5,21 @@ from typing import Any
 
 import numpy as np
 
+from infra.description import DatasetDescription
 from infra.layout import ArraySpec, Layout, ParameterColumn, StaticArray
 from infra.records import Json, Sample
 from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.parameters import ParameterSpace
 from solvers.problem import FlowCase, Force, PressureDifference, Problem
 
-__all__ = ["AXES", "FRAME_SERIES", "flow_layout", "geometry_varies"]
+__all__ = [
+    "AXES",
+    "FRAME_SERIES",
+    "flow_layout",
+    "geometry_varies",
+    "is_mesh_of",
+    "stores_positions",
+]
 
 AXES = ("x", "y", "z")
 # Series that every flow has beside the forces and pressure differences of its problem.
@@ -29,6 +37,18 @@ def geometry_varies(problem: Problem, mesh: ReferenceMesh, samples: Sequence[Sam
         not np.array_equal(problem.deform(mesh.points, sample.mu), mesh.points)
         for sample in samples
     )
+
+
+def stores_positions(description: DatasetDescription) -> bool:
+    """Tell whether a flow's dataset keeps the node positions of each sample."""
+    return "node_x" in description.specs
+
+
+def is_mesh_of(description: DatasetDescription, mesh: ReferenceMesh) -> bool:
+    """Tell whether a flow's dataset was made for the nodes and cells of this mesh."""
+    stored = {array.name: array.sha256 for array in description.static}
+    expected = [array.describe() for array in _static(mesh, stores_positions(description))]
+    return all(stored.get(array.name) == array.sha256 for array in expected)
 
 
 def flow_layout(

@@ -89,8 +89,10 @@ class StepControl:
         """Return the step that the Courant number asks for, whatever the output times are."""
         cfl = self._settings.cfl or 0.0
         if previous is None:
+            if rate > 0:
+                return _FIRST * min(cfl / rate, remaining)
             # At rest the flow says nothing yet: the steps begin small, and grow.
-            return _FIRST * min(cfl / rate, remaining) if rate > 0 else _FROM_REST * remaining
+            return max(_FROM_REST * remaining, 2 * _SMALLEST * self._settings.end)
         best = cfl / rate if rate > 0 else math.inf
         if _KEEP * cfl <= previous * rate <= cfl:
             return previous

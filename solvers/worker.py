@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from infra.errors import UserError
+from infra.errors import StoreError, UserError
 from infra.provenance import collect, utc_now
 from infra.records import FailureRecord, Provenance, Sample, SolveReport
 from infra.store import SnapshotStore
@@ -17,8 +17,10 @@ from infra.stream import TrajectorySink
 from infra.zarr_store import open_store
 from solvers.chunk import ChunkJob, load_mesh, make_problem
 from solvers.errors import SampleError
+from solvers.mesh import ReferenceMesh
 from solvers.model import FlowModel, FullOrderModel
 from solvers.ranks import on_rank_zero
+from solvers.snapshots import is_mesh_of, stores_positions
 
 __all__ = ["Events", "run_chunk", "write_line"]
 
@@ -135,14 +137,20 @@ class _ChunkRun:
         if self._model is None:
             job, comm = self._job, self._comm
             problem = make_problem(job.problem, job.settings)
-            mesh = on_rank_zero(comm, lambda: load_mesh(job.mesh))
-            positions = on_rank_zero(comm, self._keeps_positions)
+            mesh, positions = on_rank_zero(comm, self._load)
             self._model = FlowModel(problem, mesh, comm, job.time, job.solver, positions=positions)
         return self._model
 
-    def _keeps_positions(self) -> bool:
+    def _load(self) -> tuple[ReferenceMesh, bool]:
+        """Return the reference mesh, and whether node positions are stored."""
         assert self._store is not None, "rank 0 opened it"
-        return any(spec.name == "node_x" for spec in self._store.description.arrays)
+        mesh, description = load_mesh(self._job.mesh), self._store.description
+        if not is_mesh_of(description, mesh):
+            raise StoreError(
+                f"{self._job.mesh}: expected the mesh that {self._job.dataset} was made for, "
+                "received another one: its node numbers would be wrong. Restore the file."
+            )
+        return mesh, stores_positions(description)
 
     def _progress(self, sample: Sample) -> Callable[[int], None]:
         return lambda frame: self._events.frame(sample.index, frame)

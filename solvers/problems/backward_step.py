@@ -66,6 +66,7 @@ class BackwardStep(Problem):
         """Return a structured mesh whose cells lengthen downstream."""
         rows = self.settings.cells + self.settings.cells % 2
         y = np.linspace(0.0, 1.0, rows + 1)
+        y[rows // 2] = _STEP  # exactly: the step's nodes are found by their height
         x = np.concatenate([self._upstream(rows), self._downstream(rows)])
         keep = (x[1:] > 1e-12)[None, :] | (y[1:] > _STEP + 1e-12)[:, None]
         points, cells = structured(x, y, keep)
@@ -101,7 +102,7 @@ class BackwardStep(Problem):
             return np.where(points[:, :1] <= 0.0, inflow(points, time), 0.0)
 
         first, last = mesh.points[:, 0].min(), mesh.points[:, 0].max()
-        ends = _vertex(mesh, (first, 1.0)), _vertex(mesh, (last, 1.0))
+        ends = mesh.nearest_vertex((first, 1.0)), mesh.nearest_vertex((last, 1.0))
         return FlowCase(
             viscosity=2.0 * gap / mu["reynolds"],
             conditions=(
@@ -134,7 +135,3 @@ class BackwardStep(Problem):
         columns = max(8, round(self.settings.downstream * rows * 0.5))
         s = np.linspace(0.0, 1.0, columns + 1)
         return np.asarray(self.settings.downstream * (0.4 * s + 0.6 * s**2))
-
-
-def _vertex(mesh: ReferenceMesh, position: tuple[float, float]) -> int:
-    return int(np.argmin(((mesh.points - np.array(position)) ** 2).sum(axis=1)))

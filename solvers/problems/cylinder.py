@@ -105,7 +105,12 @@ class Cylinder(Problem):
         return np.asarray(points + weight[:, None] * (shift + (mu["radius"] / RADIUS - 1.0) * arm))
 
     def check(self, mu: Mapping[str, float]) -> None:
-        """Refuse a cylinder that touches the walls or the inlet, or comes close to it."""
+        """Refuse a cylinder at or close to walls or inlet, and a pulse that never comes."""
+        if self.settings.inflow == "pulse" and mu["frequency"] == 0.0:
+            raise UserError(
+                "inflow pulse: expected frequency > 0 s-1 (its default is zero), received 0: the "
+                "fluid would rest for ever. Give the study a frequency, 0.0625 for the benchmark."
+            )
         x, y, radius = mu["centre_x"], mu["centre_y"], mu["radius"]
         room = min(x, y, HEIGHT - y) - radius
         if room < _GAP * radius:
@@ -121,7 +126,7 @@ class Cylinder(Problem):
         mean, diameter = self.settings.mean_velocity, 2 * mu["radius"]
         scale = 2.0 / (mean**2 * diameter)
         inflow = self._inflow(mu)
-        front, back = (_vertex(mesh, (CENTRE[0] + s * RADIUS, CENTRE[1])) for s in (-1, 1))
+        front, back = (mesh.nearest_vertex((CENTRE[0] + s * RADIUS, CENTRE[1])) for s in (-1, 1))
         return FlowCase(
             viscosity=mean * diameter / mu["reynolds"],
             conditions=(
@@ -162,8 +167,3 @@ class _Profile:
         y = points[:, 1]
         along = 6.0 * self._mean * factor * y * (HEIGHT - y) / HEIGHT**2
         return np.stack([along, np.zeros(len(points))], axis=1)
-
-
-def _vertex(mesh: ReferenceMesh, position: tuple[float, float]) -> int:
-    """Return the vertex of the reference mesh nearest to `position`."""
-    return int(np.argmin(((mesh.points - np.array(position)) ** 2).sum(axis=1)))

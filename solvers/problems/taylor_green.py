@@ -6,7 +6,8 @@ On the unit square with exact boundary values,
    u &= (-\cos \pi x \sin \pi y, \; \sin \pi x \cos \pi y) \, e^{-2 \pi^2 \nu t} \\
    p &= -\tfrac14 (\cos 2 \pi x + \cos 2 \pi y) \, e^{-4 \pi^2 \nu t}
 
-(Taylor and Green, 1937, 10.1098/rspa.1937.0036; Chorin, 1968).
+(Taylor and Green, 1937, 10.1098/rspa.1937.0036; Chorin, 1968,
+10.1090/S0025-5718-1968-0242392-2).
 """
 
 from collections.abc import Mapping

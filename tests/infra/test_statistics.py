@@ -43,6 +43,19 @@ def test_a_large_mean_does_not_cancel_the_deviation() -> None:
     assert merged.std == pytest.approx(1.0, rel=1e-9)
 
 
+def test_numbers_that_do_not_exist_hide_none_that_do() -> None:
+    values = np.array([np.nan, 1.0, np.nan, 4.0, 7.0])
+    expected = statistics_of(values[[1, 3, 4]]).to_dict()
+    assert expected["count"] == 3
+    assert statistics_of(values).to_dict() == expected
+    for cut in (1, 2, 3):
+        merged = merge(statistics_of(values[:cut]), statistics_of(values[cut:]))
+        assert merged.to_dict() == pytest.approx(expected)
+    none = merge(statistics_of(values[:1]), statistics_of(values[2:3])).to_dict()
+    assert none.pop("count") == 0
+    assert all(np.isnan(value) for value in none.values())
+
+
 def test_the_statistics_of_a_dataset_are_over_committed_samples_only(
     store: ZarrStore, commit: Callable[[int], None]
 ) -> None:

@@ -206,6 +206,34 @@ def test_damaged_data_are_noticed_and_named(
     store.verify(2)
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_data_that_cannot_be_decoded_are_never_read_as_fill_values(
+    store: ZarrStore, commit: Commit, damage: str
+) -> None:
+    commit(1)
+    shard = store.paths.shard(store.description.specs["velocity"], 1)
+    if damage == "cut":
+        shard.write_bytes(shard.read_bytes()[:-5])
+    else:
+        shard.unlink()
+    for frame in (None, 0):
+        with pytest.raises(ChecksumError, match="`velocity` of sample 1: expected the committed"):
+            store.read(1, "velocity", frame)
+    store.read(1, "pressure")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "{}", "[]"])
+@pytest.mark.parametrize("name", ["layout.json", "data.zarr/zarr.json"])
+def test_a_damaged_dataset_is_refused_by_name(store: ZarrStore, name: str, text: str) -> None:
+    path = store.paths.root / name
+    if text is None:
+        path.unlink()
+    else:
+        path.write_text(text)
+    with pytest.raises(StoreError, match=r"(layout|zarr)\.json|layout None.*Restore"):
+        open_store(store.paths.root)
+
+
 def test_the_disk_is_left_clean_after_commits_and_discards(
     store: ZarrStore, commit: Commit
 ) -> None:

@@ -121,10 +121,21 @@ def test_refusals_are_said_once_whatever_the_number_of_ranks(
 
 @pytest.mark.mpi
 def test_a_crash_shows_its_traceback_and_ends_all_ranks(study: Any, lab: Any) -> None:
-    done = lab.run(2, chunk(study, solver={"momentum": {"ksp_type": "no-such-method"}}))
+    lock = study.store.paths.lock(0)
+    lock.mkdir()  # no file can be opened there: an error without a name of its own
+    done = lab.run(2, study.chunk())
     assert done.returncode not in (0, 2, 3)
     assert "Traceback" in done.stderr
-    assert "no-such-method" in done.stderr
+    assert "IsADirectoryError" in done.stderr
+    assert study.store.committed() == set()
+
+
+@pytest.mark.mpi
+def test_an_unknown_solver_option_is_wrong_input_on_all_ranks(study: Any, lab: Any) -> None:
+    done = lab.run(2, chunk(study, solver={"momentum": {"ksp_type": "no-such-method"}}))
+    assert done.returncode == 2
+    assert done.stderr.count("Unable to find requested KSP type no-such-method") == 1
+    assert "Traceback" not in done.stderr
     assert study.store.committed() == set()
 
 

@@ -152,6 +152,11 @@ def test_quadratic_nodes_are_vertices_then_edge_midpoints(mesh: ReferenceMesh) -
                 np.testing.assert_allclose(nodes[mesh.edge_nodes(pairs)], middle, atol=1e-15)
 
 
+def test_the_nearest_vertex_of_a_vertex_is_itself(mesh: ReferenceMesh) -> None:
+    found = [mesh.nearest_vertex(point + 1e-9) for point in mesh.points]
+    assert found == list(range(mesh.n_vertices))
+
+
 def test_node_positions_follow_an_affine_map_of_the_vertices(mesh: ReferenceMesh) -> None:
     matrix = np.random.default_rng(0).random((mesh.gdim, mesh.gdim))
     moved = mesh.node_positions(mesh.points @ matrix + 1.0)

@@ -87,6 +87,22 @@ def test_a_cylinder_that_touches_the_channel_is_refused(
         problem.check({**problem.defaults, **change})
 
 
+def test_a_pulse_without_a_frequency_is_refused() -> None:
+    problem = make_problem("cylinder", {**COARSE["cylinder"], "inflow": "pulse"})
+    problem.check({**problem.defaults, "frequency": 0.0625})
+    with pytest.raises(UserError, match=r"expected frequency > 0 .*rest for ever"):
+        problem.check(problem.defaults)
+
+
+# 97 and 98: 49 times 1/98 is not one half in floating-point arithmetic.
+@pytest.mark.parametrize("cells", [4, 5, 97, 98])
+def test_the_step_has_its_height_at_any_resolution(cells: int) -> None:
+    settings = {"cells": cells, "upstream": 0.5, "downstream": 4.0}
+    mesh = make_problem("backward-step", settings).reference_mesh()
+    on_step = mesh.points[np.unique(mesh.facets[mesh.tags == mesh.names["step"]])]
+    assert on_step[:, 1].max() == 0.5
+
+
 @pytest.mark.parametrize("change", [{"radius": 0.04}, {"centre_x": 0.25, "centre_y": 0.22}])
 def test_the_deformed_cylinder_is_round_and_the_channel_stays(
     change: Mapping[str, float],

@@ -83,6 +83,18 @@ def test_stored_nodes_are_in_the_order_of_the_reference_mesh(lab: Any, ranks: in
             np.testing.assert_allclose(first, expected[:, axis], atol=1e-14)
 
 
+def test_ranks_without_a_cell_do_no_harm(lab: Any) -> None:
+    # Nine ranks, eight triangles.
+    short = TimeSettings(end=0.02, frames=2, step=0.01)
+    alone, crowd = (
+        lab.compute(lab.study("taylor-green", {"cells": 2}, [{}], short), ranks).store
+        for ranks in (1, 9)
+    )
+    for array in alone.description.arrays:
+        expected, found = (store.read(0, array.name) for store in (alone, crowd))
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9, err_msg=array.name)
+
+
 def test_the_same_chunk_gives_the_same_bits_each_time(twice: tuple[Any, Any]) -> None:
     one, other = (study.checksums() for study in twice)
     assert set(one) == {0, 1, 2}

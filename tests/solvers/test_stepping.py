@@ -151,6 +151,15 @@ def test_a_fluid_at_rest_is_stepped_by_a_small_part_of_the_first_interval() -> N
     assert control.next_step(0.0, 1.0, None, 0.0) == pytest.approx(1e-3)
 
 
+@pytest.mark.parametrize("frames", [2, 20_002, 400_001])
+def test_a_fluid_at_rest_starts_above_the_smallest_step_however_close_the_frames(
+    frames: int,
+) -> None:
+    times = TimeSettings(end=1.0, frames=frames, cfl=0.5)
+    first = times.times()[1]
+    assert 1e-7 < StepControl(times).next_step(0.0, first, None, 0.0) <= 1e-3 * 1.0
+
+
 def test_a_vanishing_adaptive_step_is_refused_with_advice() -> None:
     control = StepControl(TimeSettings(end=1.0, frames=2, cfl=0.5))
     with pytest.raises(StepError, match=r"expected at least 1e-07 of the end time.*time\.cfl"):
@@ -183,6 +192,7 @@ def test_a_courant_number_above_the_limit_is_refused_with_advice(
         {"step": 0.1, "frames": 1_000_000},
         {"step": -0.1},
         {"step": math.nan},
+        {"step": 1e-10},
         {"step": 0.1, "stop": 1.0},
     ],
 )

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psutil
@@ -15,6 +16,7 @@ import pytest
 from infra.errors import StorageFullError, StoreError, UserError
 from infra.zarr_store import open_store
 from solvers.backend import MPI
+from solvers.chunk import load_mesh, save_mesh
 from solvers.settings import TimeSettings
 from solvers.worker import Events, run_chunk
 
@@ -172,6 +174,15 @@ def test_a_missing_mesh_is_named(lab: Any) -> None:
     study.job.mesh.unlink()
     with pytest.raises(StoreError, match=r"mesh\.npz: expected the study's reference mesh"):
         run_here(study)
+
+
+def test_the_mesh_of_another_study_is_refused(lab: Any) -> None:
+    study = lab.study("taylor-green", {"cells": 3}, [{}], QUICK)
+    other = replace(load_mesh(study.job.mesh), points=load_mesh(study.job.mesh).points * 1.01)
+    save_mesh(study.job.mesh, other)
+    with pytest.raises(StoreError, match=r"expected the mesh that .* was made for"):
+        run_here(study)
+    assert study.store.committed() == frozenset()
 
 
 def test_a_broken_mesh_is_named(lab: Any) -> None:
