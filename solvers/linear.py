@@ -9,6 +9,8 @@ from solvers.errors import LinearSolveError
 
 __all__ = ["DIRECT", "ITERATIVE", "LinearSolver", "with_choices"]
 
+# PETSC_ERR_MEM of petscerror.h.
+_OUT_OF_MEMORY = 55
 # Every rank factors the whole matrix with PETSc's own Cholesky: for two-dimensional pressure
 # systems the triangular solves take a fraction of a millisecond, and unlike the distributed
 # factorisations the result has the same bits each time.
@@ -82,6 +84,10 @@ class LinearSolver:
             self._ksp.setUp()  # nested solvers read their options only now
             unused = [key for key in options if not database.used(prefix + key)]
         except PETSc.Error as error:
+            if (
+                getattr(error, "ierr", 0) == _OUT_OF_MEMORY
+            ):  # may strike one rank only: a crash, for all
+                raise
             said = str(error).strip().splitlines()[-1]
             raise self._wrong_options(options, f"PETSc refuses them ({said})") from error
         finally:

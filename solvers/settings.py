@@ -40,9 +40,14 @@ class TimeSettings(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.start > self.end or (self.frames > 1 and self.start == self.end):
+        if self.frames > 1 and self.start >= self.end:
             raise ValueError(
                 f"expected start < end, received start = {self.start}, end = {self.end}"
+            )
+        if self.frames == 1 and self.start > 0:
+            raise ValueError(
+                f"expected no start with a single frame, which is stored at end; received start = "
+                f"{self.start}"
             )
         shortest = min((gap for gap in self._gaps() if gap > 0), default=self.end)
         if shortest < _SHORTEST * self.end:

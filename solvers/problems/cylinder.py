@@ -105,11 +105,18 @@ class Cylinder(Problem):
         return np.asarray(points + weight[:, None] * (shift + (mu["radius"] / RADIUS - 1.0) * arm))
 
     def check(self, mu: Mapping[str, float]) -> None:
-        """Refuse a cylinder at or close to walls or inlet, and a pulse that never comes."""
+        """Refuse a cylinder close to walls or inlet, and an inflow that ignores its parameters."""
         if self.settings.inflow == "pulse" and mu["frequency"] == 0.0:
             raise UserError(
                 "inflow pulse: expected frequency > 0 s-1 (its default is zero), received 0: the "
                 "fluid would rest for ever. Give the study a frequency, 0.0625 for the benchmark."
+            )
+        modulated = self.settings.inflow == "modulated"
+        if mu["amplitude"] != 0.0 and (mu["frequency"] == 0.0 or not modulated):
+            raise UserError(
+                f"amplitude {mu['amplitude']:g}: expected zero, for it has no effect in a pulse or "
+                "at frequency 0 s-1 (its default). Give the study a frequency, or leave the "
+                "amplitude out."
             )
         x, y, radius = mu["centre_x"], mu["centre_y"], mu["radius"]
         room = min(x, y, HEIGHT - y) - radius

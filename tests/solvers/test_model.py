@@ -121,7 +121,7 @@ def test_pressure_factors_are_made_once_for_each_geometry(cylinder: Problem, sol
         {},
         {"reynolds": 50.0},
         {"radius": 0.045},
-        {"radius": 0.045, "amplitude": 0.2},
+        {"radius": 0.045, "reynolds": 90.0},
         {},
     ]
     found = solve(cylinder, mus, SHORT)

@@ -167,3 +167,10 @@ def test_the_exact_vortices_are_divergence_free_and_satisfy_the_equations() -> N
     diffusion = -2 * np.pi**2 * viscosity * u(x)
     np.testing.assert_allclose(np.trace(gradient, axis1=1, axis2=2), 0.0, atol=1e-6)
     np.testing.assert_allclose(rate + transport - diffusion + slope, 0.0, atol=1e-6)
+
+
+def test_an_amplitude_without_effect_is_refused() -> None:
+    problem = make_problem("cylinder", {})
+    with pytest.raises(UserError, match="no effect"):
+        problem.check({**problem.defaults, "amplitude": 0.5})
+    problem.check({**problem.defaults, "amplitude": 0.5, "frequency": 2.0})

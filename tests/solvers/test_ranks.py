@@ -18,7 +18,11 @@ pytestmark = pytest.mark.mpi
 TINY: Mapping[str, tuple[Mapping[str, Any], list[Mapping[str, float]], TimeSettings]] = {
     "cylinder": (
         {"size": 0.03, "far_size": 0.1},
-        [{}, {"radius": 0.045, "centre_y": 0.22}, {"reynolds": 50.0, "amplitude": 0.3}],
+        [
+            {},
+            {"radius": 0.045, "centre_y": 0.22},
+            {"reynolds": 50.0, "amplitude": 0.3, "frequency": 3.0},
+        ],
         TimeSettings(end=0.03, frames=4, cfl=0.7),
     ),
     "cavity": (

@@ -202,4 +202,6 @@ def test_contradicting_time_settings_are_refused(wrong: dict[str, float]) -> Non
 
 
 def test_a_single_frame_is_the_end() -> None:
-    assert TimeSettings(start=0.2, end=1.0, frames=1, step=0.1).times().tolist() == [1.0]
+    assert TimeSettings(end=2.0, frames=1, cfl=0.5).times().tolist() == [2.0]
+    with pytest.raises(ValidationError, match="no start with a single frame"):
+        TimeSettings(end=2.0, start=1.0, frames=1, cfl=0.5)
