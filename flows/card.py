@@ -91,7 +91,7 @@ def _opening(entry: CatalogEntry) -> str:
 import xarray
 
 data = xarray.open_zarr("{entry.location}/data.zarr")
-complete = data.where(data.status == 1, drop=True)
+complete = data.isel(sample=data.status.values == 1)
 ```
 
 Velocities lie on the quadratic nodes, pressure on the vertices; node `i < vertex` is vertex `i`.

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, final
 
 from prefect import task
 from prefect.client.schemas.objects import State, TaskRun
@@ -16,11 +16,21 @@ from flows.plan import Chunk
 from infra.cluster import LocalCluster, kill_jobs
 from infra.errors import RomflowError
 
-__all__ = ["ChunkCrashedError", "Gate", "Problem", "problem_of", "run_chunk"]
+__all__ = [
+    "INCOMPLETE",
+    "REFUSED",
+    "STORAGE",
+    "ChunkCrashedError",
+    "Gate",
+    "Problem",
+    "problem_of",
+    "run_chunk",
+]
 
 # Seconds between two attempts to end jobs; the second is needed for one that was just starting.
 _AGAIN = 0.2
-_STORAGE, _REFUSED = "Storage", "Refused"
+# Names of Prefect states, which tell the command line what went wrong.
+STORAGE, REFUSED, INCOMPLETE = "Storage", "Refused", "Incomplete"
 
 
 @final
@@ -39,7 +49,7 @@ class Problem:
     message : what the job said
     """
 
-    kind: Literal["Storage", "Refused", "Crashed"]
+    kind: str
     message: str
 
 
@@ -122,7 +132,7 @@ def run_chunk(number: int, chunk: Chunk, ranks: int, gate: Gate) -> State[None]:
     if result.code == 0:
         return Completed(message=f"{len(chunk.samples)} samples")
     if result.code in (2, 3):  # a wrong input or an unusable disk: said in full, and not retried
-        return Failed(name=_REFUSED if result.code == 2 else _STORAGE, message=said)
+        return Failed(name=REFUSED if result.code == 2 else STORAGE, message=said)
     raise ChunkCrashedError(
         f"chunk {number}: its MPI job ended with code {result.code} before the chunk was "
         f"finished; it said: {said}. Committed samples are kept. Log: {chunk.log}"
@@ -131,10 +141,12 @@ def run_chunk(number: int, chunk: Chunk, ranks: int, gate: Gate) -> State[None]:
 
 def problem_of(future: PrefectFuture[Any]) -> Problem | None:
     """Return why a chunk ended early, None if it did not."""
+    future.wait()  # it is through, but what its state says may still be on the way to the server
     state = future.state
     if state.is_completed():
         return None
-    message = str(state.message or state.name)
-    if state.name == _STORAGE:
-        return Problem("Storage", message)
-    return Problem("Refused" if state.name == _REFUSED else "Crashed", message)
+    if state.name in (STORAGE, REFUSED):
+        return Problem(state.name, str(state.message))
+    # Prefect's message would begin with the exception's class.
+    error = state.result(raise_on_failure=False)
+    return Problem("Crashed", str(error or state.message or state.name))

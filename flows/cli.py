@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Never
 
 from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
 
+from flows.messages import message_of
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
 __all__ = ["app", "main"]
@@ -44,7 +46,7 @@ def _guarded(arguments: list[str]) -> int:
     except (UserError, StoreMismatchError) as error:
         return _say(str(error), 2)
     except (RomflowError, OSError) as error:
-        return _say(str(error), 3)
+        return _say(message_of(error), 3)
 
 
 @run.command(name="generate-ns-data")
@@ -152,7 +154,7 @@ def doctor() -> int:
 
 
 @app.command
-def up(*, port: int = 4200) -> int:
+def up(*, port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 4200) -> int:
     """Start Prefect's server, a work pool and a worker on this machine, and deploy.
 
     Parameters

@@ -17,8 +17,9 @@ from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.artifacts import show_artifacts
-from flows.chunks import Gate, Problem, problem_of, run_chunk
+from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of, run_chunk
 from flows.display import Display
+from flows.messages import message_of
 from flows.plan import Plan, prepare
 from flows.progress import Follower
 from flows.publish import publish
@@ -74,9 +75,9 @@ def generate_ns_data(
     try:
         return _generate(study, retry_failed)
     except (UserError, StoreMismatchError) as error:
-        return Failed(name="Refused", message=str(error))
+        return Failed(name=REFUSED, message=str(error))
     except (RomflowError, OSError) as error:
-        return Failed(name="Storage", message=str(error))
+        return Failed(name=STORAGE, message=message_of(error))
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
@@ -96,8 +97,8 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
     show_artifacts(study.dataset, summary)
     if summary.complaint:
         # A disk that cannot be used is another thing than samples that cannot be computed.
-        unusable = any(problem.kind == "Storage" for problem in problems)
-        name = "Storage" if unusable else "Incomplete"
+        unusable = any(problem.kind == STORAGE for problem in problems)
+        name = STORAGE if unusable else INCOMPLETE
         return Failed(name=name, message=summary.complaint, data=asdict(summary))
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
 

@@ -12,6 +12,7 @@ from flows.plan import design
 from flows.study import Study
 from infra.catalog import Catalog, digest_of, parameter_rows
 from infra.catalog_entry import CatalogEntry, EntryArray, EntryParameter, EntryProvenance
+from infra.errors import storage_errors
 from infra.records import CommitRecord, FailureRecord
 from infra.statistics import dataset_statistics
 from infra.store import SnapshotStore
@@ -64,7 +65,8 @@ def publish(study: Study, problems: Sequence[str]) -> Summary:
     folder = Catalog(study.catalog.absolute()).folder(study.name)
     figure = folder / "figure.png"
     if records:
-        folder.mkdir(parents=True, exist_ok=True)
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         save(overview_figure(store), figure)
     entry = _entry(study, store, records, ("figure.png",) if records else ())
     statistics = {k: v.to_dict() for k, v in dataset_statistics(store).items()} if records else {}
@@ -172,16 +174,20 @@ def _complaint(
         f"The dataset is incomplete: expected {entry.n_samples} samples, committed "
         f"{entry.n_committed}, failed {entry.n_failed}, missing {missing}."
     ]
-    shown = list(failures.items())[:_SHOWN]
-    lines += [f"  sample {i} failed ({f.reason}): {f.message}" for i, f in shown]
-    if len(failures) > _SHOWN:
-        lines.append(f"  ... and {len(failures) - _SHOWN} more, see params.csv")
-    lines += [f"  {problem}" for problem in problems]
+    failed = [f"  sample {i} failed ({f.reason}): {f.message}" for i, f in failures.items()]
+    lines += _first(failed, "see params.csv")
+    # A full disk tells the same for each chunk.
+    lines += _first([f"  {problem}" for problem in dict.fromkeys(problems)], "see the logs")
     if missing:
         lines.append("Run the same study again to compute what is missing.")
     if failures:
         lines.append("Failed samples are tried again with --retry-failed.")
     return "\n".join(lines)
+
+
+def _first(lines: list[str], where: str) -> list[str]:
+    rest = len(lines) - _SHOWN
+    return [*lines[:_SHOWN], f"  ... and {rest} more, {where}"] if rest > 0 else lines
 
 
 def _size(folder: Path) -> int:

@@ -17,6 +17,7 @@ from pydantic import (
     Tag,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from infra.errors import UserError
@@ -46,7 +47,7 @@ class ProblemChoice(BaseModel):
 
     name: str = Field("cylinder", description="name of the problem, see `romflow studies`")
     settings: dict[str, Any] = Field(
-        default_factory=lambda: {"size": 0.014, "far_size": 0.04},
+        default_factory=dict,
         description="resolution, kind of inflow and the like; each problem has its own",
     )
 
@@ -102,7 +103,8 @@ def _demo_parameters() -> dict[str, ParameterChoice]:
 class Study(BaseModel):
     """What is computed, how, and where the data go.
 
-    The defaults are a small study of flows around a cylinder.
+    The defaults are a small study of flows around a cylinder. A study that names its problem has
+    that problem's default settings and parameters instead.
 
     Attributes
     ----------
@@ -121,7 +123,7 @@ class Study(BaseModel):
         "Vortex streets behind a cylinder of variable place, size and Reynolds number.",
         description="one sentence for the catalogue",
     )
-    problem: ProblemChoice = ProblemChoice()
+    problem: ProblemChoice = ProblemChoice(settings={"size": 0.014, "far_size": 0.04})
     parameters: dict[str, ParameterChoice] = Field(
         default_factory=_demo_parameters,
         description="ranges {low, high} or fixed numbers, by name",
@@ -132,6 +134,13 @@ class Study(BaseModel):
     run: RunSettings = RunSettings()
     output: Path = Field(Path("datasets"), description="folder that receives the dataset")
     catalog: Path = Field(Path("data-catalog"), description="folder of the catalogue")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_problem(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and "problem" in data:
+            return {"parameters": {}, "description": "Incompressible flows.", **data}
+        return data
 
     @field_validator("name")
     @classmethod

@@ -81,11 +81,11 @@ def temporary_server(state: Path) -> Iterator[TemporaryServer]:
             env={**os.environ, "PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"},
             start_new_session=True,  # Ctrl-C is for the run, which still needs its server
         )
-    try:
-        yield TemporaryServer(process, f"http://{_HOST}:{port}/api", log)
-    finally:
-        process.kill()  # its database keeps whole transactions only
-        process.wait()
+    with process:
+        try:
+            yield TemporaryServer(process, f"http://{_HOST}:{port}/api", log)
+        finally:
+            process.kill()  # its database keeps whole transactions only
 
 
 def healthy(url: str) -> bool:
