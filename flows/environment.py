@@ -82,7 +82,9 @@ def prefect(*, verbose: bool) -> Iterator[Callable[[], None]]:
     with storage_errors(STATE.absolute()):
         (STATE / "prefect").mkdir(parents=True, exist_ok=True)
     os.environ.update(prefect_environment())
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "CRITICAL")
+    # The terminal stays quiet; the server's pages have the log in any case.
+    level = "INFO" if verbose else "CRITICAL"
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", level)
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "info" if verbose else "critical")
     services = running_services()
     if services is not None and services.healthy:

@@ -8,6 +8,7 @@ from typing import final
 from flows.study import Study
 from infra.cluster import find_mpiexec
 from infra.errors import UserError, storage_errors
+from infra.files import locked
 from infra.layout import Layout, required_bytes
 from infra.records import Sample
 from infra.zarr_store import ZarrStore
@@ -116,9 +117,10 @@ def prepare(study: Study, *, retry_failed: bool = False) -> Plan:
     with storage_errors(root):
         for folder in (root, root / "jobs", root / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
-    mesh = reference_mesh(made.problem, root)
     store = ZarrStore(root)
-    store.create(layout(study, made, mesh))
+    with locked(root / "prepare.lock"):  # two first runs at once must agree on one mesh
+        mesh = reference_mesh(made.problem, root)
+        store.create(layout(study, made, mesh))
     if retry_failed:
         store.forgive(store.failures())
     committed, failed = store.committed(), frozenset(store.failures())
@@ -176,7 +178,7 @@ def _check_samples(problem: Problem, samples: Sequence[Sample]) -> None:
     if impossible:
         index, text = impossible[0]
         raise UserError(
-            f"{len(impossible)} of {len(samples)} samples have an impossible geometry; the first, "
+            f"{len(impossible)} of {len(samples)} samples cannot be computed; the first, "
             f"sample {index}: {text} Narrow the ranges in the study's parameters."
         )
 

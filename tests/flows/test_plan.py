@@ -153,7 +153,7 @@ def test_another_study_in_the_same_folder_is_refused(study: Study, change: str) 
         (["sampling.method=sobl"], "received 'sobl'"),
         (
             ["problem={name: cylinder}", "parameters={centre_y: 0.1, radius: 0.09}"],
-            "impossible geometry; the first, sample 0",
+            "cannot be computed; the first, sample 0",
         ),
     ],
 )
