@@ -24,9 +24,10 @@ from solvers.model import FlowModel
 from solvers.settings import SolverSettings, TimeSettings
 from solvers.snapshots import flow_layout
 
-__all__ = ["Chunks", "Cost", "prefect_seconds"]
+__all__ = ["Chunks", "Cost", "Prefect", "prefect_seconds"]
 
 _PROBLEM = "cylinder"
+_PORT = 4399
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -140,40 +141,65 @@ class Chunks:
         LocalCluster().run(["solvers", str(path)], 1, path.with_suffix(".jsonl"))
 
 
-def prefect_seconds(chunks: Chunks) -> float:
-    """Return the seconds that a whole `romflow run` adds to its one chunk.
+@final
+@dataclass(frozen=True)
+class Prefect:
+    """Seconds that Prefect and the command add.
 
-    Design, mesh, Prefect with a server of its own, statistics, figure and card: the difference
-    between the command and the bare job, both for a study of two steps. The server's database
-    exists, as it does from the second run on.
+    Attributes
+    ----------
+    chunk : to each chunk beyond its bare job, inside a run
+    served, alone : to a whole run of one chunk, once: with the server of `romflow up`, and with
+        a server of its own (imports, server, flow run, design, mesh, statistics, figure, card)
+    """
+
+    chunk: float
+    served: float
+    alone: float
+
+
+def prefect_seconds(chunks: Chunks) -> Prefect:
+    """Run `romflow run` on studies of 1 and 5 chunks of two steps each, and compare.
+
+    The server's database exists, as it does from the second run on.
     """
     folder = chunks.folder.with_name("prefect")
     folder.mkdir()
     times = TimeSettings(end=0.002, frames=2, step=0.001)
-    bare = Chunks(folder / "bare", chunks.settings, times, 1)
-    bare.create()
-    _command_seconds(folder, "first", chunks.settings, times)
-    return _command_seconds(folder, "second", chunks.settings, times) - bare.run((0,)).wall
+    data = Chunks(folder / "bare", chunks.settings, times, 1)
+    data.create()
+    bare = data.run((0,)).wall
+    _romflow(folder, "up", "--port", str(_PORT))
+    try:
+        _command_seconds(folder, "warm", 1, data)
+        one, five = (_command_seconds(folder, f"served{n}", n, data) for n in (1, 5))
+    finally:
+        _romflow(folder, "down")
+    alone = _command_seconds(folder, "alone", 1, data)
+    each = (five - one) / 4 - bare
+    return Prefect(each, one - bare - each, alone - bare - each)
 
 
-def _command_seconds(
-    folder: Path, name: str, settings: dict[str, Any], times: TimeSettings
-) -> float:
+def _command_seconds(folder: Path, name: str, count: int, data: Chunks) -> float:
     study = {
         "name": name,
-        "problem": {"name": _PROBLEM, "settings": settings},
-        "parameters": {},
-        "sampling": {"samples": 1},
-        "time": times.model_dump(exclude_none=True),
+        "problem": {"name": _PROBLEM, "settings": data.settings},
+        "parameters": {"reynolds": {"low": 90.0, "high": 110.0}},
+        "sampling": {"samples": count},
+        "time": data.times.model_dump(exclude_none=True),
         "run": {"ranks": 1, "chunk_size": 1},
     }
     path = folder / f"{name}.yaml"
     path.write_text(json.dumps(study))  # JSON is YAML
-    command = [sys.executable, "-m", "flows.cli", "run", "generate-ns-data", "--study", str(path)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     clock = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    _romflow(folder, "run", "generate-ns-data", "--study", str(path))
     return time.perf_counter() - clock
+
+
+def _romflow(folder: Path, *arguments: str) -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
 
 
 def _children() -> float:
