@@ -113,11 +113,11 @@ class Bench:
 
 def solvers_of(dataset: Path) -> list[psutil.Process]:
     """Return all processes that work on a dataset: ranks, mpiexec and its proxies."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(dataset) in part for part in process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(dataset) in part for part in process.info["cmdline"] or [])
+    ]
 
 
 def wait_for(condition: Any, seconds: float, what: str) -> None:

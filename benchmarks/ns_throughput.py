@@ -191,10 +191,10 @@ def overhead(report: Report, folder: Path, size: tuple[int, int, int], repeats: 
     rows = [[name, value, cpu[name]] for name, value in wall.items()]
     report.table(["", "by the clock", "processor time"], rows)
     report.note(
-        f"Medians of {repeats}; Prefect's seconds are by the clock in both columns. A chunk has one "
-        "start and one set-up; the store goes with the stepping. What a run costs once (imports, "
-        "Prefect's server or its greeting, design, mesh, statistics, figure, card) is shared by all "
-        "its chunks; the last lines are for a run of a single chunk."
+        f"Medians of {repeats}; Prefect's seconds are by the clock in both columns. A chunk has "
+        "one start and one set-up; the store goes with the stepping. What a run costs once "
+        "(imports, Prefect's server or its greeting, design, mesh, statistics, figure, card) is "
+        "shared by all its chunks; the last lines are for a run of a single chunk."
     )
     report.at_most("overhead_of_60_s_chunk", wall[_OVERHEAD] / 100, 0.10)
     report.at_most("overhead_of_run_of_one_60_s_chunk_server_up", wall[_SERVED] / 100, 0.10)
