@@ -10,6 +10,7 @@ import json
 import os
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,6 @@ SETTINGS = {
     "time": {"end": 1.0, "frames": 11, "step": 0.005},
     "run": {"ranks": 2, "chunk_size": 2, "workers": 1, "retries": 2},
 }
-PORT = 4377
 ROMFLOW = [sys.executable, "-m", "flows.cli"]
 
 
@@ -59,6 +59,9 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
 
     def romflow(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -82,7 +85,7 @@ class Bench:
 
     def up(self) -> None:
         """Start server and worker."""
-        done = self.romflow("up", "--port", str(PORT))
+        done = self.romflow("up", "--port", str(self.port))
         if done.returncode:
             raise SystemExit(f"romflow up ended with {done.returncode}: {done.stderr}")
 
