@@ -213,6 +213,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="*", help="default: 0 to 19")
     options = parser.parse_args()
     seeds = options.seeds or list(range(3 if options.quick else 20))
+    made = Report("kill_resume", "Killed and run again", quick=options.quick)
     folder = Path(tempfile.mkdtemp(prefix="romflow-kill-"))
     bench = Bench(folder)
     try:
@@ -222,13 +223,12 @@ def main() -> int:
     finally:
         bench.romflow("down")
         shutil.rmtree(folder, ignore_errors=True)
-    return report(outcomes, options.quick, span)
+    return report(made, outcomes, span)
 
 
-def report(outcomes: list[Outcome], quick: bool, span: float) -> int:
+def report(made: Report, outcomes: list[Outcome], span: float) -> int:
     """Write the table; return the exit code."""
     good = sum(not o.fault for o in outcomes)
-    made = Report("kill_resume", "Killed and run again", quick=quick)
     made.note(f"Four samples in two chunks of two ranks; an uninterrupted run takes {span:.1f} s.")
     rows = [
         [o.seed, o.victim, f"{o.moment:.2f}", o.committed_before, o.reruns, o.fault or "equal"]
