@@ -38,7 +38,10 @@ if sys.argv[1] == "wait":
 sys.exit(int(sys.argv[1]))
 """
 # A process that runs the job, as a flow does.
+# A test run in the background may have been told to ignore SIGINT, and children inherit that.
 PARENT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from infra.cluster import LocalCluster
 LocalCluster().run(["job", "wait"], 2, Path("job.log"))
@@ -106,10 +109,13 @@ def test_a_job_returns_its_exit_code_and_errors_and_appends_its_output(
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_job_ends_with_the_process_that_started_it(folder: Path, number: int) -> None:
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stderr=subprocess.DEVNULL)
-    with parent:
+    try:
         processes = ranks(folder)
         parent.send_signal(number)
         parent.wait(DEADLINE)
+    finally:
+        parent.kill()
+        parent.wait()
     wait_until(lambda: all(gone(process) for process in processes))
 
 
