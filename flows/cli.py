@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, Never
 
@@ -23,6 +24,7 @@ _GOES_ON = "committed samples are kept; the same command goes on."
 
 app = App(
     name="romflow",
+    version=lambda: version("romflow"),
     help="Parametrised PDEs to datasets, surrogates and reduced models that engineers query.",
     suppress_keyboard_interrupt=False,  # it would end without a word
 )

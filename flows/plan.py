@@ -7,7 +7,7 @@ from typing import final
 
 from flows.study import Study
 from infra.cluster import find_mpiexec
-from infra.errors import UserError, storage_errors
+from infra.errors import StorageAccessError, UserError, storage_errors
 from infra.files import locked
 from infra.layout import Layout, required_bytes
 from infra.records import Sample
@@ -114,9 +114,9 @@ def prepare(study: Study, *, retry_failed: bool = False) -> Plan:
     find_mpiexec()
     made = design(study)
     root = study.dataset
-    with storage_errors(root):
-        for folder in (root, root / "jobs", root / "logs"):
-            folder.mkdir(parents=True, exist_ok=True)
+    # The catalogue is written last, perhaps hours later: that it can be is seen to now.
+    for folder in (root, root / "jobs", root / "logs", study.catalog.absolute()):
+        _make_folder(folder)
     store = ZarrStore(root)
     with locked(root / "prepare.lock"):  # two first runs at once must agree on one mesh
         mesh = reference_mesh(made.problem, root)
@@ -161,6 +161,17 @@ def reference_mesh(problem: Problem, root: Path) -> ReferenceMesh:
 def size_on_disk(study: Study, made: Design, mesh: ReferenceMesh) -> int:
     """Return an upper bound of the dataset's size in bytes."""
     return required_bytes(layout(study, made, mesh))
+
+
+def _make_folder(folder: Path) -> None:
+    with storage_errors(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise StorageAccessError(
+                f"{folder}: expected a folder, received a file. Choose another place, or remove "
+                "what is in the way."
+            ) from error
 
 
 def _space(problem: Problem, study: Study) -> ParameterSpace:

@@ -181,7 +181,9 @@ def _complaint(
     if missing:
         lines.append("Run the same study again to compute what is missing.")
     if failures:
-        lines.append("Failed samples are tried again with --retry-failed.")
+        lines.append(
+            "Failed samples are tried again with --retry-failed; other settings need another name."
+        )
     return "\n".join(lines)
 
 

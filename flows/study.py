@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 _FORBID = ConfigDict(extra="forbid", frozen=True)
+# Otherwise YAML's `yes` would silently be one sample, or one rank.
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _SHIPPED = Path(__file__).parent / "studies"
 
 
@@ -56,7 +58,7 @@ class ProblemChoice(BaseModel):
 class SamplingSettings(BaseModel):
     """How many samples, and where in the parameter box they lie."""
 
-    model_config = _FORBID
+    model_config = _STRICT
 
     method: str = Field("sobol", description="sobol, latin-hypercube, uniform or grid")
     samples: int = Field(4, ge=1, le=1_000_000, description="number of samples")
@@ -67,7 +69,7 @@ class SamplingSettings(BaseModel):
 class RunSettings(BaseModel):
     """How the work is done; it changes the speed, not the results."""
 
-    model_config = _FORBID
+    model_config = _STRICT
 
     ranks: int = Field(2, ge=1, le=4096, description="MPI processes of each chunk")
     chunk_size: int = Field(2, ge=1, description="samples computed one after another by one job")
@@ -142,6 +144,11 @@ class Study(BaseModel):
             return {"parameters": {}, "description": "Incompressible flows.", **data}
         return data
 
+    @field_validator("output", "catalog")
+    @classmethod
+    def _without_tilde(cls, place: Path) -> Path:
+        return place.expanduser()
+
     @field_validator("name")
     @classmethod
     def _usable_name(cls, name: str) -> str:
@@ -188,7 +195,11 @@ def load_study(source: str) -> Study:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"study {source}: expected YAML, received: {error}") from error
-    return _validated({} if data is None else data, str(path))
+    if data is None:
+        raise UserError(f"study {source}: expected keys with values, received an empty file")
+    if isinstance(data, dict) and "name" not in data:
+        data = {"name": path.stem, **data}  # never the dataset of another study
+    return _validated(data, str(path))
 
 
 def with_settings(study: Study, assignments: Sequence[str]) -> Study:

@@ -92,7 +92,7 @@ class FlowCase:
 class ProblemSettings(BaseModel):
     """Choices of a problem that are not sampled: resolution, kind of inflow and the like."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Problem(ABC):

@@ -30,7 +30,9 @@ def draw_series(axes: Axes, store: SnapshotStore, sample: int, name: str, frame:
     axes.plot(times, values, color=_LINE, linewidth=1.2)
     axes.axvline(times[frame], color=_NOW, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.plot(times[frame], values[frame], "o", color=_NOW, markersize=4, clip_on=False, zorder=3)
-    low, high = float(values.min()), float(values.max())
+    # Forces need a step: at t = 0 they are NaN, and so is a whole series of one such frame.
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     margin = max(0.08 * (high - low), 0.5 * _SPAN * max(abs(low), abs(high)), 1e-12)
     axes.set_ylim(low - margin, high + margin)
     if len(times) > 1:

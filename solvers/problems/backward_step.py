@@ -36,8 +36,8 @@ class BackwardStepSettings(ProblemSettings):
     """Resolution and extent of the channel."""
 
     cells: int = Field(16, ge=4, le=128, description="squares over the channel's height, even")
-    upstream: float = Field(2.0, ge=0.5, description="length before the step, m")
-    downstream: float = Field(12.0, ge=4.0, description="length behind the step, m")
+    upstream: float = Field(2.0, ge=0.5, le=100.0, description="length before the step, m")
+    downstream: float = Field(12.0, ge=4.0, le=200.0, description="length behind the step, m")
 
 
 @final

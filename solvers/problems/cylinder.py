@@ -42,8 +42,8 @@ _GAP = 0.5
 class CylinderSettings(ProblemSettings):
     """Resolution and kind of inflow."""
 
-    size: float = Field(0.0125, gt=0, le=0.05, description="edge length at the cylinder, m")
-    far_size: float = Field(0.035, gt=0, le=0.1, description="edge length far away, m")
+    size: float = Field(0.0125, ge=2e-4, le=0.05, description="edge length at the cylinder, m")
+    far_size: float = Field(0.035, ge=1e-3, le=0.1, description="edge length far away, m")
     inflow: Literal["modulated", "pulse"] = Field("modulated", description="kind of inflow")
     mean_velocity: float = Field(1.0, gt=0, description="mean inflow velocity, m/s")
     start: Literal["inflow", "rest"] = Field(

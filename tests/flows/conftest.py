@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -102,6 +103,8 @@ class Folder:
                 stderr=err,
                 text=True,
                 start_new_session=True,
+                # Tests in the background may ignore SIGINT; a terminal's commands do not.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
                 **options,
             )
 

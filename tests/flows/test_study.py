@@ -199,3 +199,21 @@ def test_the_content_decides_the_numbers_and_holds_no_place() -> None:
 def test_a_study_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Study().name = "other"
+
+
+def test_a_study_without_a_name_has_the_one_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("problem: {name: cavity}\n")
+    assert load_study(str(tmp_path / "mine.yaml")).name == "mine"
+    (tmp_path / "empty.yaml").write_text("")
+    with pytest.raises(UserError, match="empty file"):
+        load_study(str(tmp_path / "empty.yaml"))
+
+
+@pytest.mark.parametrize("key", ["sampling.samples", "run.ranks"])
+def test_truth_values_are_no_numbers(key: str) -> None:
+    with pytest.raises(UserError, match=key):
+        with_settings(Study(), [f"{key}=yes"])
+
+
+def test_the_home_folder_may_be_written_as_a_tilde() -> None:
+    assert with_settings(Study(), ["output=~/data"]).output == Path.home() / "data"

@@ -174,3 +174,16 @@ def test_an_amplitude_without_effect_is_refused() -> None:
     with pytest.raises(UserError, match="no effect"):
         problem.check({**problem.defaults, "amplitude": 0.5})
     problem.check({**problem.defaults, "amplitude": 0.5, "frequency": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("cylinder", "mean_velocity"), ("cylinder", "size"), ("backward-step", "downstream")],
+)
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e-9, 1e9])
+def test_settings_without_bounds_are_refused_by_name(name: str, setting: str, value: float) -> None:
+    if setting == "mean_velocity" and np.isfinite(value):
+        make_problem(name, {setting: value})
+        return
+    with pytest.raises(UserError, match=setting):
+        make_problem(name, {setting: value})
