@@ -44,6 +44,7 @@ def filled(
     mus: list[dict[str, float]],
     committed: int,
     size: float = 1.0,
+    first_energy: float = 0.0,
 ) -> ZarrStore:
     """Return a dataset whose first samples hold vortices of speed `size` that decay."""
     mesh = problem.reference_mesh()
@@ -60,7 +61,8 @@ def filled(
                 u, v = size * exact_velocity(nodes, time, viscosity).T
                 pressure = size**2 * exact_pressure(points, time, viscosity)
                 fields = {"velocity_x": u, "velocity_y": v, "pressure": pressure}
-                series = {"kinetic_energy": time, "divergence": 0.0, "courant": 0.5}
+                energy = time if frame else first_energy
+                series = {"kinetic_energy": energy, "divergence": 0.0, "courant": 0.5}
                 numbers = {name: np.asarray(value) for name, value in series.items()}
                 sink.write(frame, fields | numbers)
             if "node_x" in names:
@@ -180,6 +182,19 @@ def test_a_fluid_at_rest_gets_scales_of_size_one(tmp_path: Path) -> None:
 def test_only_committed_samples_are_drawn(store: ZarrStore, sample: int) -> None:
     with pytest.raises(UserError, match=f"received {sample}"):
         snapshot_figure(store, sample)
+
+
+def test_a_quantity_that_is_unknown_at_the_start_is_drawn_from_the_next_frame(
+    tmp_path: Path,
+) -> None:
+    """Forces need a step: at t = 0 they are NaN."""
+    problem = TaylorGreen(TaylorGreenSettings(cells=4))
+    store = filled(tmp_path / "data", problem, [{}], 1, first_energy=float("nan"))
+    figure = snapshot_figure(store, 0)
+    (axes,) = [a for a in figure.axes if a.get_xlabel() == "t [s]"]
+    low, high = axes.get_ylim()
+    assert low < 0.5 < 2.0 < high
+    assert save(figure, tmp_path / "picture.png").is_file()
 
 
 def test_a_dataset_without_committed_samples_has_no_overview(tmp_path: Path) -> None:
