@@ -47,13 +47,23 @@ def environment() -> dict[str, str]:
     return kept | {"COLUMNS": "200"}
 
 
+def runs(process: psutil.Process) -> bool:
+    """Tell whether a process still runs; one that only waits to be reaped does not.
+
+    Orphans are reaped by the system's first process, in some containers late or never.
+    """
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def running(*words: str) -> list[psutil.Process]:
     """Return the live processes whose command line has a part that contains each of `words`."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
+    for process in psutil.process_iter(["cmdline"]):
         command = " ".join(process.info["cmdline"] or [])
-        alive = process.info["status"] != psutil.STATUS_ZOMBIE
-        if alive and process.pid != os.getpid() and all(word in command for word in words):
+        if runs(process) and process.pid != os.getpid() and all(word in command for word in words):
             found.append(process)
     return found
 
@@ -191,7 +201,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         done = folder.romflow("down")
     assert (done.returncode, done.stdout) == (0, "Server and worker have ended.\n")
-    assert not [process for process in services if process.is_running()]
+    assert not [process for process in services if runs(process)]
 
 
 @pytest.fixture
@@ -213,6 +223,12 @@ def computed() -> Callable[[Study], ZarrStore]:
         return open_store(study.dataset)
 
     return compute
+
+
+@pytest.fixture
+def alive() -> Callable[[psutil.Process], bool]:
+    """Give a function that tells whether a process runs; a zombie does not."""
+    return runs
 
 
 @pytest.fixture

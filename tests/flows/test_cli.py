@@ -184,7 +184,7 @@ def test_a_full_disk_is_a_storage_error_and_says_what_to_do(served: Any, until: 
 @pytest.mark.server
 @pytest.mark.mpi
 def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(
-    folder: Any, computed: Compute, until: Any
+    folder: Any, computed: Compute, until: Any, alive: Any
 ) -> None:
     """Without services, so that the run has a server of its own, which has to end as well."""
     run = folder.run(slow=True)
@@ -195,7 +195,7 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(
     assert any("flows.temporary_server" in process.cmdline() for process in family)
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
     assert_told(folder.wait(run), 130, "Interrupted: committed samples are kept")
-    assert not [process for process in family if process.is_running()]
+    assert not [process for process in family if alive(process)]
     assert 1 <= len(folder.store("slow").committed()) < 3
 
     assert_told(folder.generate(slow=True), 0)

@@ -96,7 +96,9 @@ def check_artifacts(server: Any, number: UUID) -> None:
     assert "data:image/png;base64," in str(found["markdown"].data)
 
 
-def test_cancelling_ends_all_mpi_processes(served: Any, server: Any, until: Any) -> None:
+def test_cancelling_ends_all_mpi_processes(
+    served: Any, server: Any, until: Any, alive: Any
+) -> None:
     # So many that it takes minutes, unless it is ended.
     many = {"method": "uniform", "samples": 64, "seed": 1}
     run = {"ranks": 2, "chunk_size": 32, "workers": 1, "retries": 2}
@@ -108,7 +110,7 @@ def test_cancelling_ends_all_mpi_processes(served: Any, server: Any, until: Any)
     assert len(jobs) >= 3
     done = server.prefect("flow-run", "cancel", str(number))
     assert done.returncode == 0, done.stdout
-    until(lambda: not any(process.is_running() for process in jobs), "the end of the jobs")
+    until(lambda: not any(alive(process) for process in jobs), "the end of the jobs")
     until(lambda: flow_run(server, number).state_name == "Cancelled", "the run's last state")
     assert served.jobs() == []
     assert 1 <= len(served.store("slow").committed()) < 64

@@ -129,12 +129,12 @@ def test_a_server_that_ends_at_once_shows_its_log(here: Path) -> None:
 
 
 @pytest.mark.server
-def test_a_server_ends_with_its_block(here: Path) -> None:
+def test_a_server_ends_with_its_block(here: Path, alive: Any) -> None:
     with temporary_server(here) as server:
         (process,) = psutil.Process().children()
         assert "flows.temporary_server" in process.cmdline()
         assert server.url.startswith("http://127.0.0.1:")
-    assert not process.is_running()
+    assert not alive(process)
 
 
 @pytest.mark.mpi
