@@ -1,0 +1,179 @@
+"""The configurations that a `SequenceSolver` chooses among, and what they are expected to cost.
+
+Costs are in units of one iteration of conjugate gradients with Jacobi's preconditioner (one pass
+over the matrix and a few over vectors). The expectations were fitted to measurements on 10^4 to
+2.6 x 10^5 unknowns; they only order the first trials, and keep configurations that can hardly win
+from being tried at all.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from infra.errors import UserError
+from solvers.sequence.direct import DirectMethod
+from solvers.sequence.fast_poisson import FastPoissonMethod
+from solvers.sequence.fresh import FreshMethod
+from solvers.sequence.lagged import LaggedMethod
+from solvers.sequence.method import Method
+from solvers.sequence.ssor import SsorMethod, omega_candidates
+from solvers.sequence.system import System
+from solvers.sequence.toolbox import Toolbox
+
+__all__ = ["Configuration", "Plan", "configurations", "named"]
+
+# Unknowns from which MUMPS factors faster than PETSc's simplicial code.
+_LARGE = 20_000
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How a sequence is going to be solved.
+
+    Attributes
+    ----------
+    horizon : solves expected
+    seed : seed of choices inside methods
+    clock : whether methods may look at the clock
+    """
+
+    horizon: int
+    seed: int
+    clock: bool
+
+
+@final
+@dataclass(frozen=True)
+class Configuration:
+    """A way to solve the systems of a sequence.
+
+    Attributes
+    ----------
+    name : as in reports and settings
+    make : makes the method; preconditioners come from the toolbox
+    cost : expected cost of a solve, refills of factors included
+    setup : expected cost of the first set-up
+    application : expected cost of one application of the preconditioner
+    refill : expected cost of a later set-up
+    """
+
+    name: str
+    make: Callable[[System, Toolbox], Method]
+    cost: float
+    setup: float = 0.0
+    application: float = 1.0
+    refill: float = 0.0
+
+
+def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
+    """Return all configurations that suit the traits, the expected cheapest first."""
+    offered = _definite(system, plan) if system.traits.definite else _general(system, plan)
+    return tuple(sorted(offered, key=lambda one: one.cost + one.setup / plan.horizon))
+
+
+def named(name: str, offered: tuple[Configuration, ...]) -> Configuration:
+    """Return the configuration called `name`.
+
+    Raises
+    ------
+    UserError
+        If it is not offered for this system.
+    """
+    for one in offered:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in offered)
+    raise UserError(f"linear.method: expected auto or one of {known}, received {name!r}")
+
+
+def _definite(system: System, plan: Plan) -> list[Configuration]:
+    n, d = system.size, system.traits.dimension
+    omegas = omega_candidates(n, d)
+    found = [
+        *_direct(system, 1.0),
+        *_lagged(system, plan, "cg", "factor", iterations=14, rescaled=True),
+        *_lagged(system, plan, "cg", "factor", iterations=40, rescaled=False),
+        *_lagged(system, plan, "cg", "gamg", iterations=16, rescaled=True),
+        *_lagged(system, plan, "cg", "gamg", iterations=42, rescaled=False),
+        Configuration(
+            "gamg", lambda s, t: FreshMethod(s, "cg", t.get("gamg")), 190.0, 300.0, 9.0, 70.0
+        ),
+        Configuration(
+            "ssor",
+            lambda s, _: SsorMethod(s, omegas, horizon=plan.horizon, seed=plan.seed),
+            11.6 * n**0.25 if d < 3 else 10.0 * n ** (1 / 6),
+        ),
+        Configuration("icc", lambda s, t: FreshMethod(s, "cg", t.get("icc")), _icc(n, d), 10.0),
+    ]
+    if system.traits.grid is not None and system.matrix.comm.size == 1:
+        found.append(
+            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s), 60.0, 0.0, 4.0)
+        )
+    return found
+
+
+def _general(system: System, plan: Plan) -> list[Configuration]:
+    n, d = system.size, system.traits.dimension
+    weak = 20.0 * n**0.25 if d < 3 else 15.0 * n ** (1 / 6)
+    return [
+        *_direct(system, 2.0),
+        *_lagged(system, plan, "gmres", "factor", iterations=60, rescaled=False),
+        Configuration("ilu-bcgs", lambda s, t: FreshMethod(s, "bcgs", t.get("ilu")), weak, 10.0),
+        Configuration(
+            "ilu-gmres", lambda s, t: FreshMethod(s, "gmres", t.get("ilu")), 1.5 * weak, 10.0
+        ),
+    ]
+
+
+def _direct(system: System, factors: float) -> list[Configuration]:
+    """Return the direct methods; `factors` is the number of triangular factors."""
+    n, d = system.size, system.traits.dimension
+    first = 480.0 * (n / 1e4) ** 0.35 if d < 3 else 4000.0 * n / 3.3e4
+    refill = 100.0 * (n / 1e4) ** 0.45 if d < 3 else 4000.0 * n / 3.3e4
+    application = _substitution(system)
+    own = Configuration(
+        "direct", lambda _, t: DirectMethod(t.get("factor")),
+        factors * refill, factors * first, factors * application, factors * refill,
+    )  # fmt: skip
+    if system.size < _LARGE or system.matrix.comm.size > 1:
+        return [own]
+    quick = 130.0 * (n / 6.5e4) ** 0.35 if d < 3 else 2000.0 * n / 3.3e4
+    mumps = Configuration(
+        "direct-mumps", lambda _, t: DirectMethod(t.get("mumps")),
+        factors * (quick + 3 * application), factors * first, 3 * factors * application,
+        factors * quick,
+    )  # fmt: skip
+    return [own, mumps]
+
+
+def _lagged(
+    system: System, plan: Plan, kind: str, what: str, *, iterations: int, rescaled: bool
+) -> list[Configuration]:
+    """Return Krylov methods with the factor, or hierarchy, of another matrix."""
+    direct = _direct(system, 1.0 if system.traits.definite else 2.0)[0]
+    gamg = what == "gamg"
+    application = 9.0 if gamg else direct.application
+    name = f"lagged-{what}" + ("-rescaled" if rescaled else "")
+    return [
+        Configuration(
+            name,
+            lambda s, t: LaggedMethod(s, kind, t.get(what), rescaled=rescaled, clock=plan.clock),
+            iterations * (application + 1.0),
+            300.0 if gamg else direct.setup,
+            application,
+            70.0 if gamg else direct.refill,
+        )
+    ]
+
+
+def _substitution(system: System) -> float:
+    n = system.size
+    if system.traits.dimension < 3:
+        return max(0.75 * math.log2(max(n, 2)) - 2.7, 1.0)
+    return 47.0 * (n / 3.3e4) ** (1 / 3)
+
+
+def _icc(n: int, d: int) -> float:
+    return 29.0 * n**0.25 if d < 3 else 22.0 * n ** (1 / 6)

@@ -1,0 +1,146 @@
+r"""Krylov iteration preconditioned by the factor of another matrix of the sequence.
+
+.. math::
+   M^{-1} = S\, R^{-1} S, \qquad S = I \text{ (plain)}, \qquad
+   S = (\operatorname{diag} R / \operatorname{diag} A)^{1/2} \text{ (rescaled)}
+
+with the factor (or the AMG hierarchy) of whatever R was set up last, an earlier matrix of the sequence, or once some
+samples have been seen the mean of the scaled ones (`ScaledMean`). Rescaling makes the contrast of
+a smooth coefficient harmless; coefficients that jump gain nothing from it, and the plain form then
+does better.
+
+Refresh rule: the mean is factored after 8 samples; otherwise a new factor is computed when the
+iterations lost since the last one cost more than it.
+"""
+
+import time
+from typing import Any, final
+
+from solvers.backend import PETSc
+from solvers.sequence.preconditioner import Preconditioner
+from solvers.sequence.krylov_run import KrylovRun
+from solvers.sequence.method import Method, Outcome, Target
+from solvers.sequence.report import Work
+from solvers.sequence.scaling import ScaledMean
+from solvers.sequence.system import System
+
+__all__ = ["LaggedMethod"]
+
+# Samples after which the mean of the scaled matrices is settled and factored.
+_SETTLED = 8
+# What a factorisation costs in iterations, where clocks must not decide.
+_WORTH = 20
+
+
+@final
+class _Scaled:
+    """PETSc's Python preconditioner ``x -> S R^-1 S x``; S = I while `scale` is None."""
+
+    def __init__(self, factor: Preconditioner) -> None:
+        self._factor = factor
+        self.scale: Any = None
+        self._work: Any = None
+
+    def apply(self, _pc: Any, x: Any, y: Any) -> None:
+        """Apply to `x`, result in `y`; called by PETSc."""
+        if self.scale is None:
+            self._factor.apply(x, y)
+            return
+        if self._work is None:
+            self._work = x.duplicate()
+        self._work.pointwiseMult(x, self.scale)
+        self._factor.apply(self._work, y)
+        y.pointwiseMult(y, self.scale)
+
+
+@final
+class LaggedMethod(Method):
+    """See the module.
+
+    Parameters
+    ----------
+    system : matrix and traits
+    kind : PETSc's name of the Krylov method
+    factor : shared with other methods
+    rescaled : whether to rescale
+    clock : whether the refresh rule may look at the clock (else it counts iterations)
+    """
+
+    keeps_setup = True
+
+    def __init__(
+        self, system: System, kind: str, factor: Preconditioner, *, rescaled: bool, clock: bool
+    ) -> None:
+        self._run = KrylovRun(system.matrix.comm, kind)
+        self._factor = factor
+        self._shell = _Scaled(factor)
+        outer = self._run.ksp.getPC()
+        outer.setType(PETSc.PC.Type.PYTHON)
+        outer.setPythonContext(self._shell)
+        self._mean = ScaledMean() if rescaled else None
+        self._clock = clock
+        self._version = -1
+        # The factor these iterations belong to, their best count, and what was lost since.
+        self._content, self._best, self._lost = -1, 0, 0.0
+
+    def prepare(self, system: System) -> Work:
+        """Compute a factor if it is due, and rescale for the present values."""
+        if self._version == system.version and self._factor.content >= 0:
+            return Work()
+        started, setups = time.perf_counter(), 0
+        self._run.ksp.setOperators(system.matrix)
+        if self._mean is not None and self._mean.count < _SETTLED and self._version != system.version:
+            self._mean.add(system)
+        if self._due():
+            self._refresh(system)
+            setups = 1
+        if self._mean is not None:
+            self._rescale(system)
+        self._version = system.version
+        return Work(setups=setups, setup_seconds=time.perf_counter() - started)
+
+    def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
+        """Iterate; see `Method.solve`."""
+        outcome = self._run.solve(system, b, x, target)
+        if outcome.converged:
+            self._watch(outcome.work)
+        return outcome
+
+    def destroy(self) -> None:
+        """Free PETSc's objects, except the factor, which is its owner's."""
+        self._run.destroy()
+        if self._mean is not None:
+            self._mean.destroy()
+        if self._shell.scale is not None:
+            self._shell.scale.destroy()
+
+    def _due(self) -> bool:
+        if self._factor.content < 0:
+            return True
+        if self._mean is not None and self._mean.count >= _SETTLED:
+            return self._factor.content > 0  # a single sample is in its place
+        return self._lost > (self._factor.seconds if self._clock else _WORTH)
+
+    def _refresh(self, system: System) -> None:
+        if self._mean is None or self._mean.count < _SETTLED:
+            self._factor.compute(system.matrix, system.version)
+        else:
+            mean = self._mean.matrix(system)
+            self._factor.compute(mean, 0)
+            mean.destroy()
+
+    def _rescale(self, system: System) -> None:
+        if self._shell.scale is None:
+            self._shell.scale = system.diagonal().duplicate()
+        self._shell.scale.pointwiseDivide(self._factor.diagonal, system.diagonal())
+        self._shell.scale.sqrtabs()
+
+    def _watch(self, work: Work) -> None:
+        """Add up what iterations beyond the best count cost since the last factorisation."""
+        if self._content != self._factor.content:
+            self._content, self._best, self._lost = self._factor.content, 0, 0.0
+        if not work.iterations:
+            return
+        self._best = min(self._best or work.iterations, work.iterations)
+        each = work.solve_seconds / work.iterations if self._clock else 1.0
+        self._lost += (work.iterations - self._best) * each

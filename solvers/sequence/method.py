@@ -1,0 +1,90 @@
+"""The interface of a way to solve the systems of a sequence."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, final
+
+from solvers.sequence.report import Work
+from solvers.sequence.system import System
+
+__all__ = ["Method", "Outcome", "Target"]
+
+
+@final
+@dataclass(frozen=True)
+class Target:
+    """What a solve has to reach, and what it may cost.
+
+    Attributes
+    ----------
+    norm : norm of the right-hand side
+    rtol : tolerance on the true residual, relative to `norm`
+    budget : seconds after which the solve is given up, set-up not included; None for no limit
+    iterations : most iterations
+    """
+
+    norm: float
+    rtol: float
+    budget: float | None = None
+    iterations: int = 10_000
+
+    @property
+    def residual(self) -> float:
+        """Largest admissible norm of the true residual."""
+        return self.rtol * self.norm
+
+
+@final
+@dataclass
+class Outcome:
+    """How a solve ended.
+
+    Attributes
+    ----------
+    reason : ``converged``, ``budget``, or the name of what went wrong
+    work : what was done
+    residual : norm of the true residual
+    """
+
+    reason: str = "converged"
+    work: Work = field(default_factory=Work)
+    residual: float = float("inf")
+
+    @property
+    def converged(self) -> bool:
+        """Whether the target was reached."""
+        return self.reason == "converged"
+
+
+class Method(ABC):
+    """One configuration: it keeps factors, hierarchies and spaces from solve to solve.
+
+    Attributes
+    ----------
+    keeps_setup : whether a set-up serves several matrices, so that its cost is shared
+    """
+
+    keeps_setup: bool = False
+
+    @abstractmethod
+    def prepare(self, system: System) -> Work:
+        """Bring the method up to the present version of the matrix; collective.
+
+        Nothing is done twice for the same version.
+
+        Raises
+        ------
+        LinearSolveError
+            If the matrix cannot be used, for example because a factor breaks down.
+        """
+
+    @abstractmethod
+    def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
+        """Solve into `x`, which holds an initial guess; collective.
+
+        `prepare` was called for this version. The outcome's residual is the true one.
+        """
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """Free PETSc's objects."""

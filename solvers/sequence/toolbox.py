@@ -1,0 +1,44 @@
+"""The preconditioners that the configurations of one sequence share."""
+
+from typing import final
+
+from solvers.sequence.preconditioner import GAMG, Preconditioner, mumps_options, own_options
+from solvers.sequence.system import System
+
+__all__ = ["Toolbox"]
+
+
+@final
+class Toolbox:
+    """Preconditioners by name, made when first asked for.
+
+    Parameters
+    ----------
+    system : matrix and traits
+    """
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._known: dict[str, Preconditioner] = {}
+
+    def get(self, name: str) -> Preconditioner:
+        """Return ``factor``, ``mumps``, ``gamg``, ``icc`` or ``ilu``."""
+        if name not in self._known:
+            self._known[name] = Preconditioner(self._system, self._options(name))
+        return self._known[name]
+
+    def destroy(self) -> None:
+        """Free all of them."""
+        for one in self._known.values():
+            one.destroy()
+        self._known.clear()
+
+    def _options(self, name: str) -> dict[str, str]:
+        local = {"icc": "icc", "ilu": "ilu"}
+        if name in local and self._system.matrix.comm.size > 1:
+            # Zero entries and symmetry are kept block by block.
+            return {"pc_type": "bjacobi", "sub_pc_type": local[name]}
+        if name in local:
+            return {"pc_type": local[name]}
+        known = {"factor": own_options, "mumps": mumps_options}
+        return known[name](self._system) if name in known else dict(GAMG)

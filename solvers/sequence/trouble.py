@@ -1,0 +1,36 @@
+"""Names of what can go wrong in a solve, and what to do about it."""
+
+from typing import Any
+
+import numpy as np
+
+from solvers.sequence.system import System
+
+__all__ = ["advice", "attainable"]
+
+_ADVICE = {
+    "indefinite": "The matrix is not positive definite: check the sign of the coefficients.",
+    "singular": "The matrix is singular or nearly so: check boundary conditions and coefficients.",
+    "not-finite": "Numbers became infinite or NaN: check the coefficients of this sample.",
+    "tolerance-below-round-off": "The residual is at the level of rounding errors already: "
+    "choose a larger linear.rtol.",
+    "iteration-limit": "Choose linear.method: direct, or a finer mesh where convection dominates.",
+    "stagnation": "The iteration makes no progress: choose linear.method: direct.",
+    "breakdown": "The iteration broke down: choose linear.method: direct.",
+}
+# Residuals below this many rounding errors of the terms cannot be told from zero.
+_ROUNDING = 50
+
+
+def advice(reason: str) -> str:
+    """Say what to do about a named reason."""
+    return _ADVICE.get(reason, "Choose another linear.method, for example direct.")
+
+
+def attainable(system: System, x: Any, residual: float) -> bool:
+    r"""Return whether a residual is as small as rounding errors allow.
+
+    The bound is :math:`50 \, \epsilon \, \|A\|_\infty \|x\|_2` (Higham, 2002, "Accuracy and
+    Stability of Numerical Algorithms", chapter 7, for the backward error of a stable method).
+    """
+    return bool(residual <= _ROUNDING * np.finfo(float).eps * system.norm() * x.norm())
