@@ -17,6 +17,7 @@ from solvers.sequence.fast_poisson import FastPoissonMethod
 from solvers.sequence.fresh import FreshMethod
 from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
+from solvers.sequence.recycled import RecycledMethod
 from solvers.sequence.ssor import SsorMethod, omega_candidates
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
@@ -57,6 +58,7 @@ class Configuration:
     setup : expected cost of the first set-up
     application : expected cost of one application of the preconditioner
     refill : expected cost of a later set-up
+    uses : what it takes from the toolbox; configurations that use the same share its set-up
     """
 
     name: str
@@ -65,6 +67,7 @@ class Configuration:
     setup: float = 0.0
     application: float = 1.0
     refill: float = 0.0
+    uses: str = ""
 
 
 def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
@@ -98,7 +101,7 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
         *_lagged(system, plan, "cg", "gamg", iterations=16, rescaled=True),
         *_lagged(system, plan, "cg", "gamg", iterations=42, rescaled=False),
         Configuration(
-            "gamg", lambda s, t: FreshMethod(s, "cg", t.get("gamg")), 190.0, 300.0, 9.0, 70.0
+            "gamg", lambda s, t: FreshMethod(s, "cg", t.get("gamg")), 190.0, 300.0, 9.0, 70.0, "gamg"
         ),
         Configuration(
             "ssor",
@@ -106,6 +109,13 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
             11.6 * n**0.25 if d < 3 else 10.0 * n ** (1 / 6),
         ),
         Configuration("icc", lambda s, t: FreshMethod(s, "cg", t.get("icc")), _icc(n, d), 10.0),
+        Configuration(
+            "icc-recycled",
+            lambda s, t: RecycledMethod(s, "cg", t.get("icc")),
+            1.2 * _icc(n, d),
+            10.0,
+            uses="icc",
+        ),
     ]
     if system.traits.grid is not None and system.matrix.comm.size == 1:
         found.append(
@@ -124,6 +134,13 @@ def _general(system: System, plan: Plan) -> list[Configuration]:
         Configuration(
             "ilu-gmres", lambda s, t: FreshMethod(s, "gmres", t.get("ilu")), 1.5 * weak, 10.0
         ),
+        Configuration(
+            "ilu-recycled",
+            lambda s, t: RecycledMethod(s, "gcrodr", t.get("ilu")),
+            1.4 * weak,
+            10.0,
+            uses="ilu",
+        ),
     ]
 
 
@@ -135,7 +152,7 @@ def _direct(system: System, factors: float) -> list[Configuration]:
     application = _substitution(system)
     own = Configuration(
         "direct", lambda _, t: DirectMethod(t.get("factor")),
-        factors * refill, factors * first, factors * application, factors * refill,
+        factors * refill, factors * first, factors * application, factors * refill, "factor",
     )  # fmt: skip
     if system.size < _LARGE or system.matrix.comm.size > 1:
         return [own]
@@ -143,7 +160,7 @@ def _direct(system: System, factors: float) -> list[Configuration]:
     mumps = Configuration(
         "direct-mumps", lambda _, t: DirectMethod(t.get("mumps")),
         factors * (quick + 3 * application), factors * first, 3 * factors * application,
-        factors * quick,
+        factors * quick, "mumps",
     )  # fmt: skip
     return [own, mumps]
 
@@ -164,6 +181,7 @@ def _lagged(
             300.0 if gamg else direct.setup,
             application,
             70.0 if gamg else direct.refill,
+            what,
         )
     ]
 

@@ -56,7 +56,7 @@ class KrylovRun:
         self.ksp.setInitialGuessNonzero(True)
         self.ksp.setConvergenceTest(self._test)
         # Reduction of the own residual over that of the true one.
-        self._ratio = 1.0 if true_norm else 0.3
+        self._ratio = 1.0 if true_norm else 0.08
         self._true_norm = true_norm
         self._goal = self._reduction = self._first = self._last = 0.0
         self._limit = 0
@@ -71,15 +71,18 @@ class KrylovRun:
         # Without this, a guess would have to be zero.
         before = target.norm if self._true_norm else residual_norm(system, b, x, vector)
         goal = 0.95 * target.residual
-        for _ in range(_ATTEMPTS):
-            self._attempt(b, x, goal, before, target, outcome)
+        reduction = self._ratio * goal / before if before > 0 else 1.0
+        for attempt in range(_ATTEMPTS):
+            self._attempt(b, x, goal, reduction, target, outcome)
             outcome.residual = residual_norm(system, b, x, vector)
             outcome.work.operator += 1
-            self._calibrate(before, outcome.residual)
+            if not attempt:
+                self._calibrate(before, outcome.residual)
             if outcome.residual <= target.residual or not outcome.converged:
                 break
-            before = outcome.residual
-            goal *= 0.5 if self._true_norm else 1.0
+            # From here on both residuals fall alike.
+            reduction = 0.7 * goal / outcome.residual
+            goal *= 0.5
         self._close(target, outcome)
         vector.destroy()
         outcome.work.solve_seconds = time.perf_counter() - started
@@ -90,10 +93,9 @@ class KrylovRun:
         self.ksp.destroy()
 
     def _attempt(
-        self, b: Any, x: Any, goal: float, before: float, target: Target, outcome: Outcome
+        self, b: Any, x: Any, goal: float, reduction: float, target: Target, outcome: Outcome
     ) -> None:
-        self._goal, self._stopped = goal, False
-        self._reduction = self._ratio * goal / before if before > 0 else 1.0
+        self._goal, self._reduction, self._stopped = goal, reduction, False
         self._limit = max(target.iterations - outcome.work.iterations, 1)
         self.ksp.solve(b, x)
         done = self.ksp.getIterationNumber()

@@ -135,7 +135,7 @@ class Preconditioner:
         if self._pc.getFailedReason():
             raise self._broken("a zero pivot", self._failure)
         if self._definite and self._options["pc_type"] in _FACTORS:
-            negative = self._pc.getFactorMatrix().getInertia()[0]
+            negative = self._negative_pivots()
             if negative:
                 raise self._broken(f"{negative} negative pivots", "indefinite")
 
@@ -148,6 +148,13 @@ class Preconditioner:
         self._pc.setOperators(self._matrix)
         with configured(self._pc, unique_prefix("sequence"), self._options):
             self._pc.setUp()
+
+    def _negative_pivots(self) -> int:
+        factor = self._pc.getFactorMatrix()
+        if self._options.get("pc_factor_mat_solver_type") == "mumps":
+            # MatGetInertia would need MUMPS's search for null pivots, which costs time.
+            return int(factor.getMumpsInfog(12))
+        return int(factor.getInertia()[0])
 
     def _broken(self, what: str, reason: str) -> LinearSolveError:
         expected = "a positive definite" if self._definite else "a regular"

@@ -28,6 +28,8 @@ __all__ = ["SequenceSolver"]
 
 # Reasons that no other configuration can change.
 _FINAL = frozenset({"indefinite", "not-finite", "singular", "tolerance-below-round-off"})
+# Relative residuals that are small by any measure.
+_SMALL = 1e-6
 # Configurations tried on one system before it is given up.
 _ATTEMPTS = 3
 
@@ -142,7 +144,12 @@ class SequenceSolver:
         self._system.destroy()
 
     def _make_tuner(self, plan: Plan) -> Tuner:
-        arms = [Arm(one.name, one.cost, one.setup) for one in self._offered]
+        # The expected best comes first and is the default; what it sets up is there for others.
+        first = self._offered[0]
+        arms = [
+            Arm(one.name, one.cost, one.setup if one is first or one.uses != first.uses else 0.0)
+            for one in self._offered
+        ]
         rules = TuningRules(horizon=plan.horizon)
         return Tuner(arms, seed=plan.seed, cost=self._settings.cost, rules=rules)
 
@@ -210,7 +217,9 @@ class SequenceSolver:
         outcome = method.solve(self._system, b, x, target)
         outcome.work.add(work)
         if not outcome.converged and attainable(self._system, x, outcome.residual):
-            outcome.reason = "tolerance-below-round-off"
+            # A huge solution explains any residual.
+            small = outcome.residual < _SMALL * target.norm
+            outcome.reason = "tolerance-below-round-off" if small else "singular"
         return outcome
 
     def _limited(self, target: Target, choice: Choice, one: Configuration) -> Target:
