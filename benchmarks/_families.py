@@ -8,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from solvers.backend import PETSc
+from solvers.backend import MPI, PETSc
+from solvers.chunk import make_problem
+from solvers.linear_space import distribute_linear
 from solvers.ordering import order
 from solvers.published_matrices import darcy_5_point, darcy_7_point, skr_darcy, skr_helmholtz
+from solvers.sampling import make_sampler
 from solvers.sequence.traits import Grid, Traits
+from solvers.steady_case import SteadyCase
+from solvers.transport_system import TransportSystem
 
-__all__ = ["Family", "darcy", "gaussian_field", "published"]
+__all__ = ["Family", "darcy", "gaussian_field", "of_problem", "published"]
 
 
 @final
@@ -105,6 +110,46 @@ def published(kind: str, n: int, samples: int) -> Family:
         return skr_darcy(field) if kind == "darcy" else skr_helmholtz(field, waves[id(field)])
 
     return _structured(f"SKR's '{kind.title()}' matrices", Traits(), fields, matrix)
+
+
+def of_problem(
+    name: str, settings: dict[str, Any], samples: int, parameters: dict[str, Any] | None = None
+) -> Family:
+    """Return the systems of a problem of the library, in linear finite elements.
+
+    Parameters
+    ----------
+    name, settings : problem and its settings
+    samples : number of systems; parameters vary over their whole range
+    parameters : ranges or values of some of them
+    """
+    problem = make_problem(name, settings)
+    full = problem.space()
+    fixed = {k: v for k, v in problem.defaults.items() if k not in problem.random_parameters}
+    space = full.restrict({**fixed, **(parameters or {})})
+    mus = [sample.mu for sample in make_sampler("uniform", space, 2026).suggest(samples)]
+    mesh = problem.reference_mesh()
+    cases: dict[int, SteadyCase] = {}
+
+    def case(index: int) -> SteadyCase:
+        if index not in cases:
+            cases.clear()
+            found = problem.case(mus[index], mesh)
+            assert isinstance(found, SteadyCase), "steady problems only"
+            cases[index] = found
+        return cases[index]
+
+    system = TransportSystem(distribute_linear(mesh, MPI.COMM_SELF), case(0))
+    b: Any = system.matrix.createVecLeft()
+
+    def fill(index: int) -> None:
+        system.refill(case(index))
+        b.setArray(system.right(case(index)))
+
+    features = problem.features(mus)
+    tour = order(space.to_unit(space.array(mus)) if features is None else features)
+    fill(int(tour[0]))
+    return Family(problem.title, case(0).traits, fill, system.matrix, b, tour)
 
 
 def _structured(

@@ -38,7 +38,9 @@ class Runner:
     stopped: bool = False
 
     @classmethod
-    def make(cls, family: Family, method: str, horizon: int, *, grid: bool, seed: int = 0) -> "Runner":
+    def make(
+        cls, family: Family, method: str, horizon: int, *, grid: bool, seed: int = 0
+    ) -> "Runner":
         """Return a runner with a new solver; `grid` says whether it may know the grid."""
         traits = family.traits if grid else family.plain
         solver = SequenceSolver(

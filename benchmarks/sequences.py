@@ -6,16 +6,23 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from _families import Family, darcy, published
+from _families import Family, darcy, of_problem, published
 from _fresh import DEFINITE, GENERAL, Fresh, Result
 from _own_race import AUTO, Runner, race
 from _report import Report, arguments, middle
 from _skr import Skr
+from _whole_sample import whole_sample
+
+from solvers.backend import PETSc
 
 __all__ = ["main"]
 
 # Seconds that a competitor may take for a family, and its most samples.
-_PATIENCE, _SAMPLES = 10.0, 10
+_PATIENCE, _SAMPLES = 5.0, 10
+# About 7 x 10^4, 2.4 x 10^4 (real and imaginary parts) and 10^4 unknowns.
+THERMAL: dict[str, Any] = {"cells": 186}
+HELMHOLTZ: dict[str, Any] = {}
+WIND: dict[str, Any] = {"cells": 100}
 
 
 @final
@@ -69,7 +76,9 @@ class Row:
     @property
     def skr(self) -> Competitor:
         """SKR with the better of its preconditioners."""
-        return min((c for c in self.competitors if isinstance(c.method, Skr)), key=lambda c: c.seconds)
+        return min(
+            (c for c in self.competitors if isinstance(c.method, Skr)), key=lambda c: c.seconds
+        )
 
 
 def compete(family: Family, samples: int, *, skip: tuple[str, ...] = ()) -> Row:
@@ -159,7 +168,9 @@ def gain(report: Report, row: Row, target: str, limit: float) -> None:
         )
 
 
-def definite(report: Report, sizes: dict[int, tuple[int, ...]], contrasts: Any, samples: int) -> None:
+def definite(
+    report: Report, sizes: dict[int, tuple[int, ...]], contrasts: Any, samples: int
+) -> None:
     """Corrected Darcy in two and three dimensions."""
     for dimension, cells in sizes.items():
         for n in cells:
@@ -182,6 +193,54 @@ def skr_matrices(report: Report, n: int, samples: int) -> None:
         report.at_least(f"skr_{kind}_n{n * n}_against_skr", row.skr.seconds / row.plain.mean, 10)
 
 
+def fixed_operator(report: Report, name: str, settings: dict[str, Any], samples: int) -> None:
+    """A family with one matrix and many right-hand sides."""
+    row = compete(of_problem(name, settings, samples), samples)
+    show(report, row)
+    skr, own = row.skr.seconds, row.plain.mean
+    each, block = _block(row.family, samples)
+    report.note(
+        f"SKR here: {row.skr.name}, {1e3 * skr:.1f} ms. In blocks of {block} right-hand sides, as "
+        f"the flow solves them, {1e3 * each:.2f} ms each with the factorisation."
+    )
+    report.at_least(f"{name}_n{row.family.size}_against_skr", skr / own, 100)
+
+
+def _block(family: Family, samples: int, columns: int = 16) -> tuple[float, int]:
+    """Return seconds for each right-hand side when they are solved in blocks."""
+    solver = Runner.make(family, AUTO, samples, grid=False).solver
+    right = PETSc.Mat().createDense((family.size, columns))
+    right.setUp()
+    for column, index in enumerate(family.tour[:columns]):
+        family.fill(int(index))
+        right.getDenseArray()[:, column] = family.b.array_r
+    right.assemble()
+    solution = right.duplicate()
+    started = time.perf_counter()
+    for _ in range(samples // columns):
+        solver.solve_many(right, solution)
+    seconds = time.perf_counter() - started
+    solver.destroy()
+    return seconds / (samples // columns * columns), columns
+
+
+def weak_preconditioners(report: Report, families: list[tuple[str, Family, int]]) -> None:
+    """Problems where multigrid fails: true Helmholtz, dominating convection."""
+    for key, family, samples in families:
+        row = compete(family, samples)
+        show(report, row)
+        used = Counter(r.configuration for r in row.plain.reports).most_common(1)[0][0]
+        ratio = row.fresh.seconds / row.plain.mean
+        if row.fresh.name.startswith("LU"):
+            report.note(
+                f"A direct method ({row.fresh.name}) is the best fresh one; SequenceSolver used "
+                f"{used} most and is {ratio:.2f} times faster."
+            )
+            report.at_least(f"{key}_picks_direct_where_it_wins", float("direct" in used), 1)
+        else:
+            report.at_least(f"{key}_n{family.size}_against_fresh", ratio, 1.5)
+
+
 def never_slower(report: Report, families: list[tuple[Family, int]]) -> None:
     """The learned choice against each configuration of its own, fixed."""
     report.section("The learned choice against its own configurations, fixed")
@@ -202,6 +261,42 @@ def never_slower(report: Report, families: list[tuple[Family, int]]) -> None:
     report.table(head, rows)
 
 
+def _quick(report: Report) -> None:
+    definite(report, {2: (100,), 3: (20,)}, (25.0,), 40)
+    skr_matrices(report, 50, 20)
+    fixed_operator(report, "poisson", {"cells": 100}, 64)
+    whole_sample(report, 100, 20)
+    never_slower(report, [(darcy(64, 2, 25.0, 40), 40)])
+
+
+def _full(report: Report) -> None:
+    definite(report, {2: (100, 256, 400), 3: (32, 64)}, (3.0, 25.0, 1000.0), 200)
+    jumps = darcy(256, 2, 1000.0, 200, jumps=True)
+    show(report, compete(jumps, 200))
+    skr_matrices(report, 100, 200)
+    fixed_operator(report, "thermal", THERMAL, 200)
+    fixed_operator(report, "poisson", {"cells": 264}, 200)
+    weak_preconditioners(
+        report,
+        [
+            ("helmholtz", of_problem("helmholtz", HELMHOLTZ, 100), 100),
+            ("convection_diffusion", of_problem("convection-diffusion", WIND, 200), 200),
+        ],
+    )
+    whole_sample(report, 256, 60)
+    never_slower(
+        report,
+        [
+            (darcy(100, 2, 3.0, 200), 200),
+            (darcy(100, 2, 1000.0, 200), 200),
+            (darcy(100, 2, 1000.0, 200, jumps=True), 200),
+            (darcy(32, 3, 25.0, 200), 200),
+            (of_problem("convection-diffusion", WIND, 200), 200),
+            (published("darcy", 100, 200), 200),
+        ],
+    )
+
+
 def main() -> int:
     """Measure everything."""
     quick = arguments(__doc__).quick
@@ -212,10 +307,7 @@ def main() -> int:
         "checks) over all its systems, the others with a set-up and a solve each. Systems are "
         "sorted by nearest neighbours; SKR recycles along that order."
     )
-    samples = 20 if quick else 200
-    sizes = {2: (64,), 3: (16,)} if quick else {2: (100, 256, 400), 3: (32, 64)}
-    definite(report, sizes, (25.0,) if quick else (3.0, 25.0, 1000.0), samples)
-    skr_matrices(report, 50 if quick else 100, samples)
+    (_quick if quick else _full)(report)
     return report.finish()
 
 

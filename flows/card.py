@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from flows.columns import bundles
 from flows.study import Study
 from infra.catalog_entry import CatalogEntry
 from infra.records import FailureRecord
@@ -28,21 +29,30 @@ def dataset_card(
         f"# {entry.name}: {entry.title}",
         entry.description,
         *(f"![{entry.title}]({figure})" for figure in entry.figures),
-        _equations(entry),
+        _equations(entry, study),
         _samples(entry, failures),
         _parameters(entry),
         _time(study),
         _arrays(entry, statistics),
-        _opening(entry),
+        _opening(entry, study),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _equations(entry: CatalogEntry) -> str:
+def _equations(entry: CatalogEntry, study: Study) -> str:
+    text = f"## Equations\n\n{problem_class(entry.problem).equations}"
+    if study.steady:
+        return f"{text}\n\n{_accuracy(study)}"
     return (
-        f"## Equations\n\n{problem_class(entry.problem).equations}\n\n"
-        "Taylor-Hood elements (quadratic velocity, linear pressure), BDF2 with incremental "
-        "pressure correction. Pressure is kinematic (divided by the density)."
+        f"{text}\n\nTaylor-Hood elements (quadratic velocity, linear pressure), BDF2 with "
+        "incremental pressure correction. Pressure is kinematic (divided by the density)."
+    )
+
+
+def _accuracy(study: Study) -> str:
+    return (
+        f"Each linear system is solved to a relative residual of {study.linear.rtol:g}, computed "
+        "anew from the solution: the array `residual` holds it."
     )
 
 
@@ -58,16 +68,23 @@ def _samples(entry: CatalogEntry, failures: Mapping[int, FailureRecord]) -> str:
 
 
 def _parameters(entry: CatalogEntry) -> str:
-    rows = [
-        f"| {p.name} | {p.low:g} | {p.high:g} | {p.units} | {p.description} |"
-        for p in entry.parameters
-    ]
+    known = {p.name: p for p in entry.parameters}
+    rows = []
+    for bundle in bundles(known):
+        members = [known[name] for name in bundle.names]
+        ends = (min(p.low for p in members), max(p.high for p in members))
+        text = members[0].description
+        if not bundle.single:
+            text = f"{len(members)} numbers; the first: {text}"
+        rows.append(f"| {bundle.text} | {ends[0]:g} | {ends[1]:g} | {members[0].units} | {text} |")
     head = "| parameter | low | high | unit | meaning |\n|---|---|---|---|---|"
     return "\n".join(["## Parameters\n", head, *rows])
 
 
 def _time(study: Study) -> str:
     t = study.time
+    if t is None:
+        return ""
     steps = f"a fixed step of at most {t.step:g} s" if t.step else f"a Courant number of {t.cfl:g}"
     start = t.end if t.frames == 1 else t.start
     return f"## Time\n\n{t.frames} frames from t = {start:g} s to {t.end:g} s, with {steps}."
@@ -84,7 +101,7 @@ def _arrays(entry: CatalogEntry, statistics: Mapping[str, Mapping[str, float]]) 
     return "\n".join(["## Arrays\n", head, *rows])
 
 
-def _opening(entry: CatalogEntry) -> str:
+def _opening(entry: CatalogEntry, study: Study) -> str:
     return f"""## How to open
 
 ```python
@@ -94,7 +111,23 @@ data = xarray.open_zarr("{entry.location}/data.zarr")
 complete = data.isel(sample=data.status.values == 1)
 ```
 
-Velocities lie on the quadratic nodes, pressure on the vertices; node `i < vertex` is vertex `i`.
-`face_nodes` lists linear triangles through all nodes, ready for plotting.
+{_places(entry, study)}
 
 Licence of the data: {entry.licence}. Checksum over all commits: `{entry.checksum}`."""
+
+
+def _places(entry: CatalogEntry, study: Study) -> str:
+    """Say where in the domain the numbers lie."""
+    if not study.steady:
+        return (
+            "Velocities lie on the quadratic nodes, pressure on the vertices; node `i < vertex` "
+            "is vertex `i`.\n`face_nodes` lists linear triangles through all nodes, ready for "
+            "plotting."
+        )
+    dims = {array.dims[-1] for array in entry.arrays}
+    texts = {
+        "vertex": "Arrays on `vertex` hold the values at the vertices, linear in between",
+        "cell": "arrays on `cell` are constant in each cell; `cell_vertices` lists its vertices",
+    }
+    found = [text for dim, text in texts.items() if dim in dims]
+    return f"{'; '.join(found)}." if found else ""

@@ -6,15 +6,16 @@ input is wrong; 3 the storage cannot be used; 130 interrupted, 143 terminated.
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Never
+from typing import Annotated, Any, Never
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from flows.families import FAMILIES, Family
 from flows.messages import message_of
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
@@ -51,39 +52,48 @@ def _guarded(arguments: list[str]) -> int:
         return _say(message_of(error), 3)
 
 
-@run.command(name="generate-ns-data")
-def generate_ns_data(
-    *,
-    study: str = "cylinder-demo",
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
-    retry_failed: Annotated[bool, Parameter(negative="")] = False,
-    verbose: Annotated[bool, Parameter(negative="")] = False,
-) -> int:
-    """Generate, or complete, a dataset of incompressible flows.
+def _generate_command(family: Family) -> Callable[..., int]:
+    """Return the command that runs the flow of a family of problems."""
 
-    Parameters
-    ----------
-    study
-        YAML file, or the name of a study that comes with romflow (see `romflow studies`).
-    set_
-        Change one setting, such as ``--set time.end=2``; may be repeated.
-    dry_run
-        Show what would be computed, and write nothing.
-    retry_failed
-        Try samples that failed before again.
-    verbose
-        Show Prefect's log.
-    """
-    from flows.study import load_study, with_settings
+    def generate(
+        *,
+        study: str = family.study,
+        set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
+        dry_run: Annotated[bool, Parameter(negative="")] = False,
+        retry_failed: Annotated[bool, Parameter(negative="")] = False,
+        verbose: Annotated[bool, Parameter(negative="")] = False,
+    ) -> int:
+        """Generate, or complete, a dataset.
 
-    chosen = with_settings(load_study(study), set_)
-    if dry_run:
-        return _show_design(chosen)
-    from flows.plan import design
+        Parameters
+        ----------
+        study
+            YAML file, or the name of a study that comes with romflow (see `romflow studies`).
+        set_
+            Change one setting, such as ``--set sampling.samples=8``; may be repeated.
+        dry_run
+            Show what would be computed, and write nothing.
+        retry_failed
+            Try samples that failed before again.
+        verbose
+            Show Prefect's log.
+        """
+        from flows.study import load_study, with_settings
 
-    design(chosen)  # what is wrong with the study is said at once
-    return _run_flow(chosen, retry_failed, verbose)
+        chosen = with_settings(load_study(study), set_)
+        family.check(chosen.problem.name, study)
+        if dry_run:
+            return _show_design(chosen)
+        from flows.design import design
+
+        design(chosen)  # what is wrong with the study is said at once
+        return _run_flow(family, chosen, retry_failed, verbose)
+
+    return generate
+
+
+for _family in FAMILIES.values():
+    run.command(_generate_command(_family), name=_family.flow, help=_family.summary)
 
 
 @app.command
@@ -112,8 +122,8 @@ def show(
     dataset: str,
     *,
     sample: int | None = None,
-    frame: int = -1,
-    field: Literal["speed", "vorticity", "pressure"] | None = None,
+    frame: int | None = None,
+    field: str | None = None,
     output: Path | None = None,
     animation: Path | None = None,
     catalog: Path = Path("data-catalog"),
@@ -127,13 +137,14 @@ def show(
     sample
         Number of the sample in the picture; default the first committed one.
     frame
-        Number of the frame; negative ones count from the end.
+        Number of the frame; negative ones count from the end; default the last one.
     field
-        What to draw; default several fields.
+        What to draw: speed, vorticity or pressure of a flow, the name of an array of a steady
+        dataset; default several fields.
     output
         PNG file of the picture; default in the dataset's folder.
     animation
-        GIF file of the whole trajectory.
+        GIF file of the whole trajectory of a flow.
     catalog
         Folder of the catalogue.
     """
@@ -170,7 +181,8 @@ def up(*, port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 
     services = start(port)
     page = services.url.removesuffix("/api")
     print(f"Server and pages: {page}")
-    print("Run the deployment: prefect deployment run generate-ns-data/local --watch")
+    print("Run a deployment: prefect deployment run generate-ns-data/local --watch")
+    print(f"The others: {', '.join(name for name in FAMILIES if name != 'generate-ns-data')}")
     if page != "http://127.0.0.1:4200":
         print(f"First tell the prefect command: export PREFECT_API_URL={services.url}")
     print("End everything: romflow down")
@@ -189,26 +201,24 @@ def down() -> int:
 def _show_design(study: Any) -> int:
     from rich.console import Console
 
-    from flows.plan import design, size_on_disk
-    from flows.report import print_design
+    from flows.dry_run import preview
+    from flows.report import print_preview
 
-    made = design(study)
-    mesh = made.problem.reference_mesh()
-    print_design(Console(), study, made, mesh.n_nodes, size_on_disk(study, made, mesh))
+    print_preview(Console(), preview(study))
     return 0
 
 
-def _run_flow(study: Any, retry_failed: bool, verbose: bool) -> int:
+def _run_flow(family: Family, study: Any, retry_failed: bool, verbose: bool) -> int:
     """Run the flow through Prefect and say how it ended."""
     from flows.environment import prefect
 
     print(f"Dataset: {study.dataset}", file=sys.stderr)
     with _orderly_end(), prefect(verbose=verbose) as wait_for_server:
         # Prefect reads its settings when it is imported; its server starts meanwhile.
-        from flows.generate import generate_ns_data as flow
+        from flows.generate import FLOWS
 
         wait_for_server()
-        state: Any = flow(study, retry_failed=retry_failed, return_state=True)
+        state: Any = FLOWS[family.flow](study, retry_failed=retry_failed, return_state=True)
         data = state.result(raise_on_failure=False)
     return _tell(state, data)
 

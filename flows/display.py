@@ -22,32 +22,33 @@ __all__ = ["Display"]
 
 @final
 class Display:
-    """A progress bar over the frames of a dataset.
+    """A progress bar over the frames, or the samples, of a dataset.
 
     Parameters
     ----------
-    frames : number of frames in the whole dataset
+    total : number of frames, or samples, in the whole dataset
+    unit : what is counted
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, total: int, unit: str = "frames") -> None:
         console = Console(file=sys.stderr)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("frames"),
+            TextColumn(unit),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
-        self._frames = frames
+        self._total = total
         self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
-        self._task = self._bar.add_task("starting", total=self._frames)
+        self._task = self._bar.add_task("starting", total=self._total)
         return self
 
     def __exit__(

@@ -1,32 +1,48 @@
-"""The flow `generate-ns-data`: study -> samples -> chunks as MPI jobs -> store -> catalogue.
+"""The flows `generate-...-data`: study -> samples -> chunks as MPI jobs -> store -> catalogue.
 
-A chunk is one Prefect task and one MPI job. The state of the work is in the dataset alone: a
-rerun, after whatever happened, computes what is not committed and nothing else.
+One body under several names, one for each family of problems. A chunk is one Prefect task and one
+MPI job. The state of the work is in the dataset alone: a rerun, after whatever happened, computes
+what is not committed and nothing else.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 from uuid import UUID
 
-from prefect import flow, get_run_logger
+from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from pydantic import BeforeValidator
 
 from flows.artifacts import show_artifacts
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of, run_chunk
 from flows.display import Display
+from flows.families import FAMILIES, Family
 from flows.messages import message_of
 from flows.plan import Plan, prepare
 from flows.progress import Follower
 from flows.publish import publish
-from flows.study import RunSettings, Study
+from flows.study import Study, load_study
+from flows.study_parts import RunSettings
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
-__all__ = ["generate_ns_data"]
+type GenerateFlow = Flow[..., State[dict[str, Any]]]
+
+__all__ = [
+    "FLOWS",
+    "generate_convection_diffusion_data",
+    "generate_darcy_data",
+    "generate_helmholtz_data",
+    "generate_ns_data",
+    "generate_poisson_data",
+    "generate_thermal_data",
+]
 
 # Seconds between looks at the logs, and between updates of the artifact on the server.
 _LOOK, _UPDATE = 0.25, 5.0
@@ -49,35 +65,48 @@ def compute_chunks(plan: Plan, run: RunSettings) -> list[Problem]:
         gate.close()
 
 
-@flow(
-    name="generate-ns-data",
-    description="Generate a dataset of incompressible flows on real solvers.",
-    persist_result=False,
-)
-def generate_ns_data(
-    study: Study = Study(),  # noqa: B008 - frozen
-    retry_failed: bool = False,
-) -> State[dict[str, Any]]:
-    """Generate, or complete, the dataset of a study.
+def _make_flow(family: Family) -> GenerateFlow:
+    """Return the flow of a family of problems, with the family's own default study.
 
-    Parameters
-    ----------
-    study : what to compute; the defaults are a small study of flows around a cylinder
-    retry_failed : whether samples that failed before are tried again
-
-    Returns
-    -------
-    State
-        Completed with the fields of `Summary`; or Failed with a message for people and the name
-        ``Incomplete`` (the dataset holds all samples that could be computed), ``Refused`` (the
-        study is wrong) or ``Storage``.
+    The study is read here, for Prefect's form shows the defaults before anything runs.
     """
-    try:
-        return _generate(study, retry_failed)
-    except (UserError, StoreMismatchError) as error:
-        return Failed(name=REFUSED, message=str(error))
-    except (RomflowError, OSError) as error:
-        return Failed(name=STORAGE, message=message_of(error))
+    default = load_study(family.study)
+
+    def generate(study: Study = default, retry_failed: bool = False) -> State[dict[str, Any]]:
+        """Generate, or complete, the dataset of a study.
+
+        Parameters
+        ----------
+        study : what to compute; what it does not name is as in the default study, unless it
+            names its problem
+        retry_failed : whether samples that failed before are tried again
+
+        Returns
+        -------
+        State
+            Completed with the fields of `Summary`; or Failed with a message for people and the
+            name ``Incomplete`` (the dataset holds all samples that could be computed),
+            ``Refused`` (the study is wrong) or ``Storage``.
+        """
+        try:
+            family.check(study.problem.name, study.name)
+            return _generate(study, retry_failed)
+        except (UserError, StoreMismatchError) as error:
+            return Failed(name=REFUSED, message=str(error))
+        except (RomflowError, OSError) as error:
+            return Failed(name=STORAGE, message=message_of(error))
+
+    generate.__name__ = generate.__qualname__ = family.flow.replace("-", "_")
+    completed = BeforeValidator(lambda given: _completed(given, default))
+    generate.__annotations__["study"] = Annotated[Study, completed]
+    return flow(name=family.flow, description=family.summary, persist_result=False)(generate)
+
+
+def _completed(given: object, default: Study) -> object:
+    """Take what a study does not name from the default one, unless it names its problem."""
+    if isinstance(given, Mapping) and "problem" not in given:
+        return {**default.model_dump(mode="json"), **given}
+    return given
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
@@ -96,9 +125,10 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
     summary = publish(study, [problem.message for problem in problems])
     show_artifacts(study.dataset, summary)
     if summary.complaint:
-        # A disk that cannot be used is another thing than samples that cannot be computed.
-        unusable = any(problem.kind == STORAGE for problem in problems)
-        name = STORAGE if unusable else INCOMPLETE
+        # A disk that cannot be used, or an input that a chunk refused, is another thing than
+        # samples that cannot be computed.
+        kinds = {problem.kind for problem in problems}
+        name = next((kind for kind in (STORAGE, REFUSED) if kind in kinds), INCOMPLETE)
         return Failed(name=name, message=summary.complaint, data=asdict(summary))
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
 
@@ -121,10 +151,11 @@ def _runner(run: RunSettings) -> TaskRunner[Any]:
 def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
     """Show progress until all chunks have ended."""
     follower, logger = Follower(plan), get_run_logger()
-    artifact = create_progress_artifact(0.0, description=f"Frames of {plan.root.name}")
+    unit = "samples" if plan.steady else "frames"
+    artifact = create_progress_artifact(0.0, description=f"{unit.title()} of {plan.root.name}")
     assert isinstance(artifact, UUID), "a coroutine only inside asynchronous flows"
     updated = time.monotonic()
-    with Display(plan.n_samples * plan.n_frames) as display:
+    with Display(plan.n_samples * max(plan.n_frames, 1), unit) as display:
         pending = True
         while pending:
             pending = bool(wait(futures, timeout=_LOOK).not_done)
@@ -135,3 +166,26 @@ def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
             if not pending or time.monotonic() - updated > _UPDATE:
                 update_progress_artifact(artifact, 100.0 * now.fraction)
                 updated = time.monotonic()
+
+
+# Prefect finds a flow by a name in this module.
+generate_ns_data = _make_flow(FAMILIES["generate-ns-data"])
+generate_darcy_data = _make_flow(FAMILIES["generate-darcy-data"])
+generate_thermal_data = _make_flow(FAMILIES["generate-thermal-data"])
+generate_poisson_data = _make_flow(FAMILIES["generate-poisson-data"])
+generate_helmholtz_data = _make_flow(FAMILIES["generate-helmholtz-data"])
+generate_convection_diffusion_data = _make_flow(FAMILIES["generate-convection-diffusion-data"])
+
+FLOWS: Mapping[str, GenerateFlow] = MappingProxyType(
+    {
+        made.name: made
+        for made in (
+            generate_ns_data,
+            generate_darcy_data,
+            generate_thermal_data,
+            generate_poisson_data,
+            generate_helmholtz_data,
+            generate_convection_diffusion_data,
+        )
+    }
+)

@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
 from flows.plan import Plan
 
 __all__ = ["Follower", "Progress"]
+
+# More samples than this that end between two looks are told together.
+_CROWD = 8
 
 
 @final
@@ -19,7 +22,8 @@ class Progress:
     Attributes
     ----------
     samples, committed, failed : the whole dataset
-    frames, frames_done : frames of the dataset and how many are computed
+    frames, frames_done : frames of the dataset and how many are computed; a sample of a steady
+        problem counts as one
     messages : lines for people, new since the last look
     """
 
@@ -57,12 +61,10 @@ class Follower:
 
     def look(self) -> Progress:
         """Read new lines and return the state."""
-        messages = [
-            text
-            for chunk in self.plan.chunks
-            for event in self._new_events(chunk.number)
-            if (text := self._take(event))
-        ]
+        events = [e for chunk in self.plan.chunks for e in self._new_events(chunk.number)]
+        for event in events:
+            self._take(event)
+        each = max(self.plan.n_frames, 1)
         states = Counter(self._state.values())
         finished = self.plan.n_committed + self.plan.n_failed
         finished += states["committed"] + states["failed"]
@@ -71,9 +73,9 @@ class Follower:
             samples=self.plan.n_samples,
             committed=self.plan.n_committed + states["committed"],
             failed=self.plan.n_failed + states["failed"],
-            frames=self.plan.n_samples * self.plan.n_frames,
-            frames_done=finished * self.plan.n_frames + running,
-            messages=tuple(messages),
+            frames=self.plan.n_samples * each,
+            frames_done=finished * each + running,
+            messages=tuple(_messages(events, steady=self.plan.steady)),
         )
 
     def _new_events(self, number: int) -> Sequence[dict[str, Any]]:
@@ -85,8 +87,8 @@ class Follower:
         self._offsets[number] += len(whole)
         return [event for line in whole.splitlines() if (event := _parsed(line))]
 
-    def _take(self, event: dict[str, Any]) -> str:
-        """Note an event and return what a person should read, if anything."""
+    def _take(self, event: dict[str, Any]) -> None:
+        """Note an event."""
         kind, sample = event["event"], event.get("sample", -1)
         if kind == "frame":
             self._frames[sample] = event["frame"] + 1
@@ -95,11 +97,23 @@ class Follower:
             self._frames[sample] = 0
         elif kind == "skipped":
             self._state.setdefault(sample, "committed")
-        if kind == "committed":
-            return f"sample {sample}: committed, {event['steps']} steps in {event['seconds']:.1f} s"
+
+
+def _messages(events: Sequence[dict[str, Any]], *, steady: bool) -> Iterator[str]:
+    """Say what a person should read; a crowd of quick samples in one line."""
+    done = [event for event in events if event["event"] == "committed"]
+    crowd = len(done) > _CROWD
+    if crowd:
+        yield f"{len(done)} more samples committed"
+    for event in events:
+        kind, sample = event["event"], event.get("sample", -1)
         if kind == "failed":
-            return f"sample {sample}: failed ({event['reason']}): {event['message']}"
-        return ""
+            yield f"sample {sample}: failed ({event['reason']}): {event['message']}"
+        elif kind == "committed" and not crowd:
+            cost = f"in {event['seconds']:.2g} s"
+            if not steady:
+                cost = f"{event['steps']} steps in {event['seconds']:.1f} s"
+            yield f"sample {sample}: committed, {cost}"
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

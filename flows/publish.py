@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, final
 
 from flows.card import dataset_card
-from flows.figures import overview_figure, save
-from flows.plan import design
+from flows.design import design
+from flows.figures import overview_figure, save, steady_overview_figure
 from flows.study import Study
 from infra.catalog import Catalog, digest_of, parameter_rows
 from infra.catalog_entry import CatalogEntry, EntryArray, EntryParameter, EntryProvenance
@@ -67,7 +67,8 @@ def publish(study: Study, problems: Sequence[str]) -> Summary:
     if records:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        save(overview_figure(store), figure)
+        draw = steady_overview_figure if study.steady else overview_figure
+        save(draw(store), figure)
     entry = _entry(study, store, records, ("figure.png",) if records else ())
     statistics = {k: v.to_dict() for k, v in dataset_statistics(store).items()} if records else {}
     Catalog(study.catalog.absolute()).write(

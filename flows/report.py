@@ -6,42 +6,59 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.columns import bundles, range_text
 from flows.doctor import Finding
-from flows.plan import Design
+from flows.dry_run import Preview
+from flows.families import FAMILIES
 from flows.publish import Summary
 from flows.study import Study
 from infra.catalog_entry import CatalogEntry
+from infra.records import SolveReport
 from infra.statistics import dataset_statistics
 from infra.store import SnapshotStore
 
-__all__ = ["print_dataset", "print_design", "print_findings", "print_studies", "print_summary"]
+__all__ = ["print_dataset", "print_findings", "print_preview", "print_studies", "print_summary"]
 
 # More rows would scroll away; all of them are in params.csv.
 _ROWS = 16
+# Counts of a report that tell which configuration solved a linear system begin so.
+_SOLVED_BY = "solved_by_"
 
 
-def print_design(console: Console, study: Study, made: Design, nodes: int, size: int) -> None:
-    """Show what a study would compute."""
-    times = study.time.times()
-    _facts(
-        console,
-        f"{study.name}: {made.problem.title}",
-        {
-            "samples": f"{len(made.samples)} ({study.sampling.method}, seed {study.sampling.seed})",
-            "chunks": f"{len(made.chunks)} of up to {study.run.chunk_size} samples, "
-            f"{study.run.workers} side by side, {study.run.ranks} MPI ranks each",
-            "frames": f"{len(times)}, from {times[0]:g} s to {times[-1]:g} s",
-            "mesh": f"{nodes} velocity nodes",
-            "size": f"at most {size / 1e6:.1f} MB, before compression",
-            "dataset": str(study.dataset),
-        },
-    )
-    columns = [(p.name, p.unit) for p in made.space.free]
-    table = _table("Samples", ["sample", *(f"{n} [{u}]" for n, u in columns)])
+def print_preview(console: Console, seen: Preview) -> None:
+    """Show what a study would compute, and what stands in its way."""
+    study, made = seen.study, seen.design
+    facts = {
+        "samples": f"{len(made.samples)} ({study.sampling.method}, seed {study.sampling.seed})",
+        "varied": "\n".join(range_text(made.space.free)) or "nothing",
+        "chunks": f"{len(made.chunks)} of up to {study.run.chunk_size} samples, "
+        f"{study.run.workers} side by side, {study.run.ranks} MPI ranks each",
+        **_work(seen),
+        "size": f"at most {seen.size / 1e6:.1f} MB, before compression",
+        "dataset": str(study.dataset),
+        **({"present": seen.present} if seen.present else {}),
+    }
+    _facts(console, f"{study.name}: {made.problem.title}", facts)
+    names, shown = _columns([(p.name, p.unit) for p in made.space.free])
+    table = _table("Samples", ["sample", *shown])
     for sample in made.samples[:_ROWS]:
-        table.add_row(str(sample.index), *(f"{sample.mu[n]:.6g}" for n, _ in columns))
+        table.add_row(str(sample.index), *(f"{sample.mu[n]:.6g}" for n in names))
     _add_rest(table, len(made.samples))
     console.print(table)
+    for obstacle in seen.obstacles:
+        console.print(f"A run would be refused: {obstacle}", markup=False, soft_wrap=True)
+
+
+def _work(seen: Preview) -> dict[str, str]:
+    """Say what each sample is made of."""
+    time, mesh = seen.study.time, seen.mesh
+    if time is None:
+        return {"mesh": f"{mesh.n_vertices} vertices, {len(mesh.cells)} cells"}
+    times = time.times()
+    return {
+        "frames": f"{len(times)}, from {times[0]:g} s to {times[-1]:g} s",
+        "mesh": f"{mesh.n_nodes} velocity nodes",
+    }
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -60,16 +77,13 @@ def print_dataset(console: Console, store: SnapshotStore, entry: CatalogEntry | 
     """Show a dataset: numbers, arrays with statistics, samples."""
     described, committed, failures = store.description, store.committed(), store.failures()
     counts = f"{len(committed)} of {len(store.samples)} committed, {len(failures)} failed"
-    _facts(
-        console,
-        f"{described.name}: {described.title}",
-        {
-            "samples": counts,
-            "time": f"{len(store.times)} frames, {store.times[0]:g} s to {store.times[-1]:g} s",
-            **({"size": f"{entry.size_bytes / 1e6:.1f} MB"} if entry else {}),
-            **({"description": entry.description} if entry else {}),
-        },
-    )
+    facts = {"samples": counts}
+    if len(store.times):
+        first, last = store.times[0], store.times[-1]
+        facts["time"] = f"{len(store.times)} frames, {first:g} s to {last:g} s"
+    if entry:
+        facts |= {"size": f"{entry.size_bytes / 1e6:.1f} MB", "description": entry.description}
+    _facts(console, f"{described.name}: {described.title}", facts)
     if committed:
         console.print(_statistics(store))
     console.print(_samples(store))
@@ -79,15 +93,14 @@ def print_studies(
     console: Console, studies: Sequence[Study], datasets: Sequence[CatalogEntry]
 ) -> None:
     """Show the studies that come with romflow, and the datasets of the catalogue."""
-    table = _table(
-        "Studies (romflow run generate-ns-data --study NAME)",
-        ["study", "problem", "samples", "description"],
-    )
-    for study in studies:
-        table.add_row(
-            study.name, study.problem.name, str(study.sampling.samples), study.description
-        )
-    console.print(table)
+    for family in FAMILIES.values():
+        title = f"romflow run {family.flow} --study NAME"
+        table = _table(title, ["study", "problem", "samples", "description"])
+        for study in studies:
+            if study.problem.name in family.problems:
+                count = str(study.sampling.samples)
+                table.add_row(study.name, study.problem.name, count, study.description)
+        console.print(table)
     if not datasets:
         return
     table = _table(
@@ -124,21 +137,42 @@ def _statistics(store: SnapshotStore) -> Table:
 def _samples(store: SnapshotStore) -> Table:
     described, committed, failures = store.description, store.committed(), store.failures()
     varied = [c for c in described.parameters if len({s.mu[c.name] for s in store.samples}) > 1]
-    table = _table(
-        "Samples",
-        ["sample", *(f"{c.name} [{c.units}]" for c in varied), "status", "steps", "wall [s]"],
-    )
+    names, shown = _columns([(c.name, c.units) for c in varied])
+    work = ["steps"] if len(store.times) else ["solver", "iterations"]
+    table = _table("Samples", ["sample", *shown, "status", *work, "wall [s]"])
     for sample in store.samples[:_ROWS]:
-        cells = [str(sample.index), *(f"{sample.mu[c.name]:.6g}" for c in varied)]
+        cells = [str(sample.index), *(f"{sample.mu[name]:.6g}" for name in names)]
         if sample.index in committed:
-            report = store.record(sample.index).report
-            cells += ["committed", str(report.steps), f"{report.wall_seconds:.1f}"]
+            cells += [
+                "committed",
+                *_cost(store.record(sample.index).report, bool(len(store.times))),
+            ]
         else:
             failed = failures.get(sample.index)
-            cells += [f"failed: {failed.reason}" if failed else "missing", "", ""]
+            cells += [f"failed: {failed.reason}" if failed else "missing"]
         table.add_row(*cells)
     _add_rest(table, len(store.samples))
+    left_out = [bundle for bundle in bundles(c.name for c in varied) if not bundle.single]
+    if left_out:
+        texts = (f"{bundle.text} ({len(bundle.names)})" for bundle in left_out)
+        table.caption = f"and {', '.join(texts)}, see params.csv"
     return table
+
+
+def _cost(report: SolveReport, in_time: bool) -> list[str]:
+    """Say what a sample took: steps of a flow, or solver and iterations, and seconds."""
+    if in_time:
+        return [str(report.steps), f"{report.wall_seconds:.1f}"]
+    solvers = [name.removeprefix(_SOLVED_BY) for name in report.counts if _SOLVED_BY in name]
+    iterations = str(report.counts.get("iterations", ""))
+    return [", ".join(solvers), iterations, f"{report.wall_seconds:.3f}"]
+
+
+def _columns(columns: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Return names and heads of the columns that a table has room for: no numbered crowds."""
+    units = dict(columns)
+    names = [bundle.names[0] for bundle in bundles(units) if bundle.single]
+    return names, [f"{name} [{units[name]}]" for name in names]
 
 
 def _facts(console: Console, title: str, facts: dict[str, str]) -> None:

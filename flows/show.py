@@ -1,11 +1,12 @@
 """`romflow show`: a dataset's table, picture and animation."""
 
 from pathlib import Path
-from typing import Literal
+from typing import cast
 
+from matplotlib.figure import Figure
 from rich.console import Console
 
-from flows.figures import save, save_animation, snapshot_figure
+from flows.figures import FieldName, save, save_animation, snapshot_figure, steady_figure
 from flows.report import print_dataset
 from infra.catalog import Catalog
 from infra.catalog_entry import CatalogEntry
@@ -15,15 +16,13 @@ from infra.zarr_store import open_store
 
 __all__ = ["find_dataset", "show_dataset"]
 
-type Field = Literal["speed", "vorticity", "pressure"]
-
 
 def show_dataset(
     dataset: str,
     catalog: Path,
     sample: int | None,
-    frame: int,
-    field: Field | None,
+    frame: int | None,
+    field: str | None,
     output: Path | None,
     animation: Path | None,
 ) -> int:
@@ -32,9 +31,11 @@ def show_dataset(
     Raises
     ------
     UserError
-        If there is no such dataset, sample or frame.
+        If there is no such dataset, sample, frame or field.
     """
     store, root, entry = find_dataset(dataset, catalog)
+    if not len(store.times):
+        _refuse_time(store, frame, animation)
     console = Console()
     print_dataset(console, store, entry)
     committed = sorted(store.committed())
@@ -42,11 +43,10 @@ def show_dataset(
         console.print("No sample is committed yet: there is nothing to draw.")
         return 1
     chosen = committed[0] if sample is None else sample
-    figure = snapshot_figure(store, chosen, frame, field)
-    path = save(figure, output or root / f"sample-{chosen:06d}.png")
+    path = save(_figure(store, chosen, frame, field), output or root / f"sample-{chosen:06d}.png")
     console.print(f"picture: {path}", soft_wrap=True)
     if animation is not None:
-        saved = save_animation(store, chosen, animation, field or "vorticity")
+        saved = save_animation(store, chosen, animation, cast(FieldName, field or "vorticity"))
         console.print(f"animation: {saved}", soft_wrap=True)
     return 0
 
@@ -76,5 +76,24 @@ def find_dataset(dataset: str, catalog: Path) -> tuple[SnapshotStore, Path, Cata
     raise UserError(
         f"dataset {dataset}: expected the folder of a dataset, or one of the catalogue "
         f"({', '.join(known.names()) or 'which is empty'}). Generate one: romflow run "
-        "generate-ns-data"
+        "generate-ns-data, or another flow of `romflow run --help`"
     )
+
+
+def _figure(store: SnapshotStore, sample: int, frame: int | None, field: str | None) -> Figure:
+    if not len(store.times):
+        return steady_figure(store, sample, field)
+    # An unknown name is refused there, with the known ones.
+    name = cast(FieldName | None, field)
+    return snapshot_figure(store, sample, -1 if frame is None else frame, name)
+
+
+def _refuse_time(store: SnapshotStore, frame: int | None, animation: Path | None) -> None:
+    """Refuse what a dataset without time cannot show."""
+    given = {"--frame": frame, "--animation": animation}
+    wrong = [name for name, value in given.items() if value is not None]
+    if wrong:
+        raise UserError(
+            f"{' and '.join(wrong)}: expected a dataset with time, received "
+            f"{store.description.name}, whose samples are steady solutions. Leave it out."
+        )

@@ -4,93 +4,31 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    FiniteFloat,
-    Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from flows.study_parts import ParameterChoice, ProblemChoice, RunSettings, SamplingSettings
 from infra.errors import UserError
 from solvers.chunk import validation_message
 from solvers.parameters import Interval
-from solvers.settings import SolverSettings, TimeSettings
+from solvers.problems import problem_class
+from solvers.settings import LinearSettings, SolverSettings, TimeSettings
 
-__all__ = [
-    "ProblemChoice",
-    "RunSettings",
-    "SamplingSettings",
-    "Study",
-    "load_study",
-    "shipped_studies",
-    "with_settings",
-]
+__all__ = ["Study", "load_study", "shipped_studies", "with_settings"]
 
-_FORBID = ConfigDict(extra="forbid", frozen=True)
-# Otherwise YAML's `yes` would silently be one sample, or one rank.
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 _SHIPPED = Path(__file__).parent / "studies"
-
-
-@final
-class ProblemChoice(BaseModel):
-    """Which problem, and its choices that are not sampled."""
-
-    model_config = _FORBID
-
-    name: str = Field("cylinder", description="name of the problem, see `romflow studies`")
-    settings: dict[str, Any] = Field(
-        default_factory=dict,
-        description="resolution, kind of inflow and the like; each problem has its own",
-    )
-
-
-@final
-class SamplingSettings(BaseModel):
-    """How many samples, and where in the parameter box they lie."""
-
-    model_config = _STRICT
-
-    method: str = Field("sobol", description="sobol, latin-hypercube, uniform or grid")
-    samples: int = Field(4, ge=1, le=1_000_000, description="number of samples")
-    seed: int = Field(2026, ge=0, description="seed of the design and of each sample's seed")
-
-
-@final
-class RunSettings(BaseModel):
-    """How the work is done; it changes the speed, not the results."""
-
-    model_config = _STRICT
-
-    ranks: int = Field(2, ge=1, le=4096, description="MPI processes of each chunk")
-    chunk_size: int = Field(2, ge=1, description="samples computed one after another by one job")
-    workers: int = Field(1, ge=1, le=4096, description="chunks computed side by side")
-    runner: Literal["threads", "dask"] = Field("threads", description="Prefect's task runner")
-    retries: int = Field(2, ge=0, le=20, description="further attempts after a crash of a chunk")
-
-
-def _no_truth_value(value: object) -> object:
-    # Otherwise YAML's `yes` would silently become 1.0.
-    if isinstance(value, bool):
-        raise ValueError("expected a number, received a truth value")
-    return value
-
-
-# Decided by the form, so that errors speak of the one that was meant.
-type ParameterChoice = Annotated[
-    Annotated[FiniteFloat, BeforeValidator(_no_truth_value), Tag("number")]
-    | Annotated[Interval, Tag("range")],
-    Discriminator(lambda v: "range" if isinstance(v, Mapping | Interval) else "number"),
-]
+# Stands for a problem that was refused itself.
+_UNKNOWN = ProblemChoice(name="unknown")
 
 
 def _demo_parameters() -> dict[str, ParameterChoice]:
@@ -111,14 +49,16 @@ class Study(BaseModel):
     Attributes
     ----------
     name : name of the dataset and of its catalogue entry
-    problem, sampling, time, solver, run : see their classes
+    problem, sampling, run : see their classes
+    time, solver : of flows only; steady problems have no time
+    linear : of steady problems only
     parameters : for each parameter that the study varies a range {low, high}, or a fixed number;
         parameters that are not mentioned have the problem's default value
     output : folder that receives the dataset's folder
     catalog : folder of the catalogue
     """
 
-    model_config = _FORBID
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("cylinder-demo", description="name of the dataset")
     description: str = Field(
@@ -131,8 +71,12 @@ class Study(BaseModel):
         description="ranges {low, high} or fixed numbers, by name",
     )
     sampling: SamplingSettings = SamplingSettings()
-    time: TimeSettings = TimeSettings(start=3.0, end=4.0, frames=41, cfl=1.0)
-    solver: SolverSettings = SolverSettings()
+    time: TimeSettings | None = Field(
+        TimeSettings(start=3.0, end=4.0, frames=41, cfl=1.0),
+        description="output times and steps of a flow; none for a steady problem",
+    )
+    solver: SolverSettings = Field(SolverSettings(), description="of flows only")
+    linear: LinearSettings = Field(LinearSettings(), description="of steady problems only")
     run: RunSettings = RunSettings()
     output: Path = Field(Path("datasets"), description="folder that receives the dataset")
     catalog: Path = Field(Path("data-catalog"), description="folder of the catalogue")
@@ -140,9 +84,44 @@ class Study(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _own_problem(cls, data: Any) -> Any:
-        if isinstance(data, Mapping) and "problem" in data:
-            return {"parameters": {}, "description": "Incompressible flows.", **data}
-        return data
+        if not isinstance(data, Mapping) or "problem" not in data:
+            return data
+        own: dict[str, Any] = {"parameters": {}, "description": "Incompressible flows."}
+        kind, title = _kind_and_title(data["problem"])
+        if kind == "steady":
+            own |= {"description": f"{title}.", "time": None}
+        return {**own, **data}
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _time_of_flows(cls, value: Any, info: ValidationInfo) -> Any:
+        problem: ProblemChoice = info.data.get("problem", _UNKNOWN)
+        kind, _ = _kind_and_title(problem)
+        if kind == "steady" and value is not None:
+            raise ValueError(
+                f"expected none, for the problem {problem.name} is steady, received {value!r}; "
+                "remove it"
+            )
+        if kind == "flow" and value is None:
+            raise ValueError(
+                f"expected the output times of the flow {problem.name}, for example "
+                "{end: 1.0, frames: 11, cfl: 1.0}, received none"
+            )
+        return value
+
+    @field_validator("solver", "linear")
+    @classmethod
+    def _settings_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        own = {"solver": "flow", "linear": "steady"}
+        problem: ProblemChoice = info.data.get("problem", _UNKNOWN)
+        kind, _ = _kind_and_title(problem)
+        if kind not in (None, own[str(info.field_name)]) and value != type(value)():
+            right = next(group for group, of in own.items() if of == kind)
+            raise ValueError(
+                f"expected none, for it has no effect on the problem {problem.name}, received "
+                f"{value}; its solver's settings are in the group `{right}`"
+            )
+        return value
 
     @field_validator("output", "catalog")
     @classmethod
@@ -164,9 +143,31 @@ class Study(BaseModel):
         """The folder of the dataset."""
         return self.output.absolute() / self.name
 
+    @property
+    def steady(self) -> bool:
+        """Whether the problem has no time."""
+        return self.time is None
+
     def content(self) -> dict[str, Any]:
-        """Return what decides the numbers: the study without `run` and its places."""
-        return self.model_dump(mode="json", exclude={"run", "output", "catalog"})
+        """Return what decides the numbers: neither `run` and places nor what has no effect."""
+        foreign = {"time", "solver"} if self.steady else {"linear"}
+        return self.model_dump(mode="json", exclude={"run", "output", "catalog", *foreign})
+
+
+def _kind_and_title(problem: object) -> tuple[Literal["flow", "steady"] | None, str]:
+    """Return kind and title of a problem; no kind if there is none of this name.
+
+    An unknown name is refused when the problem is made, with the known ones.
+    """
+    if isinstance(problem, Mapping):
+        name = problem.get("name", "cylinder")
+    else:
+        name = getattr(problem, "name", None)
+    try:
+        found = problem_class(str(name))
+    except UserError:
+        return None, ""
+    return found.kind, found.title
 
 
 def shipped_studies() -> dict[str, Path]:
@@ -268,6 +269,7 @@ def _known_keys(place: Sequence[str]) -> list[str]:
     model: type[BaseModel] = Study
     for key in place:
         inner = model.model_fields[key].annotation if key in model.model_fields else Interval
+        groups = [g for g in (inner, *get_args(inner)) if isinstance(g, type)]
         # Only the parameters are a mapping of groups, and their groups are ranges.
-        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else Interval
+        model = next((g for g in groups if issubclass(g, BaseModel)), Interval)
     return list(model.model_fields)

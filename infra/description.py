@@ -117,7 +117,7 @@ class DatasetDescription:
     dims
         Sizes of the dimensions besides ``sample`` and ``time``.
     times
-        Output times in seconds.
+        Output times in seconds; none for steady problems.
     arrays, static
         Arrays of samples, and arrays written at creation.
     attrs
@@ -137,8 +137,9 @@ class DatasetDescription:
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
-        """Sizes of all dimensions, ``sample`` and ``time`` included."""
-        return {"sample": len(self.samples), "time": len(self.times), **self.dims}
+        """Sizes of all dimensions; ``sample`` included, and ``time`` if there are output times."""
+        time = {"time": len(self.times)} if self.times else {}
+        return {"sample": len(self.samples), **time, **self.dims}
 
     @cached_property
     def specs(self) -> Mapping[str, ArraySpec]:

@@ -88,7 +88,8 @@ class Layout:
         Sizes by name (``node``, ``vertex``, ``face``, ...); ``sample`` and ``time`` follow
         from `samples` and `times`.
     times
-        Output times, shape (n_time,), seconds, increasing.
+        Output times, shape (n_time,), seconds, increasing. None for steady problems: then there
+        is no dimension ``time``, and every array is written once per sample.
     arrays
         Arrays with one shard per sample.
     static
@@ -225,9 +226,12 @@ def _check_samples(layout: Layout) -> None:
 
 def _check_axes(layout: Layout) -> None:
     times = np.asarray(layout.times)
-    increasing = times.ndim == 1 and times.size > 0 and bool(np.all(np.diff(times) > 0))
+    increasing = times.ndim == 1 and bool(np.all(np.diff(times) > 0))
     if not increasing or not np.all(np.isfinite(times)):
-        raise UserError(f"Expected finite, increasing output times (1-D); received {times}.")
+        raise UserError(
+            f"Expected finite, increasing output times (1-D, empty for a steady problem); "
+            f"received {times}."
+        )
     for name, size in layout.dims.items():
         if size < 1:
             raise UserError(f"Expected a size of at least 1; received {name} = {size}.")
@@ -238,6 +242,11 @@ def _check_spec(spec: ArraySpec, sizes: Mapping[str, int]) -> None:
         raise UserError(
             f"Expected dimensions (sample, ...) or (sample, time, ...) in `{spec.name}`; "
             f"received {spec.dims}. Order them so."
+        )
+    if spec.streamed and "time" not in sizes:
+        raise UserError(
+            f"Expected no dimension time in `{spec.name}`, since the layout has no output times; "
+            f"received {spec.dims}. Give output times, or leave the dimension out."
         )
     _check_dims(spec.name, spec.dims, sizes)
     _check_dtype(spec.name, spec.dtype)

@@ -62,7 +62,7 @@ class SnapshotStore(ABC):
 
     @property
     def times(self) -> np.ndarray:
-        """Output times, shape (n_time,), seconds."""
+        """Output times, shape (n_time,), seconds; empty for steady problems."""
         return np.array(self.description.times)
 
     @abstractmethod
@@ -162,9 +162,10 @@ class SnapshotStore(ABC):
             )
         n_time = len(self.description.times)
         if frame is not None and not (spec.streamed and 0 <= frame < n_time):
+            expected = f"a frame from 0 to {n_time - 1} of an array with time" if n_time else "none"
             raise StoreError(
-                f"Expected a frame from 0 to {n_time - 1} of an array with time; received frame "
-                f"{frame} of `{name}` with dimensions {spec.dims}."
+                f"Expected {expected}; received frame {frame} of `{name}` with dimensions "
+                f"{spec.dims}."
             )
         self._require_committed(index)
         return self._read(index, name, frame)

@@ -95,6 +95,11 @@ class TrajectorySink(ABC):
         """
         self._require_open()
         n_frames = len(self._description.times)
+        if not n_frames:
+            raise StoreError(
+                f"Expected no frames, since {self._description.name} has no output times; received "
+                f"frame {frame}. Put its arrays once per sample."
+            )
         if frame != self._frames or frame >= n_frames:
             raise StoreError(
                 f"Expected frame {self._frames} of {n_frames}; received frame {frame}. "

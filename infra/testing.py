@@ -1,6 +1,7 @@
 """A small dataset with known values, for the tests of this and other folders."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,6 +18,7 @@ __all__ = [
     "frame_of",
     "put_all",
     "small_layout",
+    "timeless_layout",
     "write_all",
     "write_frames",
 ]
@@ -51,6 +53,13 @@ def small_layout(n_samples: int = 3, n_frames: int = 4, n_nodes: int = 6) -> Lay
         static=_mesh(n_nodes),
         attrs={"problem": "example"},
     )
+
+
+def timeless_layout() -> Layout:
+    """Return the small layout without times: a steady problem's arrays only."""
+    layout = small_layout()
+    kept = tuple(spec for spec in layout.arrays if not spec.streamed)
+    return replace(layout, name="timeless", times=np.empty(0), arrays=kept)
 
 
 def frame_of(description: DatasetDescription, sample: Sample, frame: int) -> dict[str, np.ndarray]:

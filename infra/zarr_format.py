@@ -108,10 +108,11 @@ def _write_coordinates(
     on_sample = ("sample",)
     index = _attributes("1", "index of the sample")
     _write_array(root, "sample", np.arange(len(samples)), on_sample, index, codec)
-    # No standard_name: CF's `time` needs a reference epoch, and these are plain seconds. The
-    # unit is spelt "s" because xarray turns "seconds" into a time difference.
-    time = _attributes("s", "time since the start of the simulation", {"axis": "T"})
-    _write_array(root, "time", np.array(described.times), ("time",), time, codec)
+    if described.times:
+        # No standard_name: CF's `time` needs a reference epoch, and these are plain seconds. The
+        # unit is spelt "s" because xarray turns "seconds" into a time difference.
+        time = _attributes("s", "time since the start of the simulation", {"axis": "T"})
+        _write_array(root, "time", np.array(described.times), ("time",), time, codec)
     for column in described.parameters:
         values = np.array([sample.mu[column.name] for sample in samples], np.float64)
         attrs = _attributes(column.units, column.long_name, {"role": "parameter"})

@@ -14,7 +14,7 @@ from infra.files import replace_durably
 from solvers.mesh import ReferenceMesh
 from solvers.problem import Problem
 from solvers.problems import problem_class
-from solvers.settings import SolverSettings, TimeSettings
+from solvers.settings import LinearSettings, SolverSettings, TimeSettings
 
 __all__ = ["ChunkJob", "load_mesh", "make_problem", "save_mesh", "validation_message"]
 
@@ -31,7 +31,8 @@ class ChunkJob(BaseModel):
     code : folder whose git commit goes into the provenance
     problem, settings : the problem's name and its settings
     samples : indices in the order in which they are computed
-    time, solver : as in the study
+    time, solver, linear : as in the study; a steady problem has no times, and a flow ignores
+        `linear`
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,8 +44,9 @@ class ChunkJob(BaseModel):
     problem: str
     settings: dict[str, Any] = Field(default_factory=dict)
     samples: tuple[int, ...]
-    time: TimeSettings
-    solver: SolverSettings
+    time: TimeSettings | None = None
+    solver: SolverSettings = SolverSettings()
+    linear: LinearSettings = LinearSettings()
 
 
 def make_problem(name: str, settings: Mapping[str, Any]) -> Problem:

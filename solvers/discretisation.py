@@ -13,7 +13,14 @@ import numpy as np
 from solvers.backend import basix, dolfinx, ufl
 from solvers.mesh import FloatArray, IntArray, ReferenceMesh
 
-__all__ = ["Discretisation", "Gatherer", "distribute"]
+__all__ = [
+    "Discretisation",
+    "Gatherer",
+    "canonical_numbers",
+    "distribute",
+    "distributed_mesh",
+    "gatherer",
+]
 
 
 @final
@@ -96,24 +103,11 @@ class Discretisation:
 
 def distribute(reference: ReferenceMesh, comm: Any) -> Discretisation:
     """Distribute `reference` over `comm` and build the Taylor-Hood spaces on it."""
-    gdim = reference.gdim
-    cell = {2: "triangle", 3: "tetrahedron"}[gdim]
-    element = basix.ufl.element("Lagrange", cell, 1, shape=(gdim,))
-    share = slice(None) if comm.rank == 0 else slice(0, 0)
-    partitioner = dolfinx.mesh.create_cell_partitioner(
-        dolfinx.graph.partitioner_scotch(), dolfinx.mesh.GhostMode.none, 2
-    )
-    mesh = dolfinx.mesh.create_mesh(
-        comm,
-        reference.cells[share],
-        ufl.Mesh(element),
-        reference.points[share],
-        partitioner=partitioner,
-    )
+    mesh = distributed_mesh(reference, comm)
     vertices = np.asarray(mesh.geometry.input_global_indices, dtype=np.int64)
     quadratic = dolfinx.fem.functionspace(mesh, ("Lagrange", 2))
     linear = dolfinx.fem.functionspace(mesh, ("Lagrange", 1))
-    nodes, corners = (_numbers(space, reference, vertices) for space in (quadratic, linear))
+    nodes, corners = (canonical_numbers(space, reference) for space in (quadratic, linear))
     return Discretisation(
         reference=reference,
         mesh=mesh,
@@ -123,20 +117,39 @@ def distribute(reference: ReferenceMesh, comm: Any) -> Discretisation:
         vertices=vertices,
         nodes=nodes,
         corners=corners,
-        gather_quadratic=_gatherer(quadratic, nodes, reference.n_nodes),
-        gather_linear=_gatherer(linear, corners, reference.n_vertices),
+        gather_quadratic=gatherer(quadratic, nodes, reference.n_nodes),
+        gather_linear=gatherer(linear, corners, reference.n_vertices),
     )
 
 
-def _gatherer(space: Any, numbers: IntArray, size: int) -> Gatherer:
+def distributed_mesh(reference: ReferenceMesh, comm: Any) -> Any:
+    """Return a DOLFINx mesh of `reference`, its cells distributed over `comm`; collective."""
+    gdim = reference.gdim
+    cell = {2: "triangle", 3: "tetrahedron"}[gdim]
+    element = basix.ufl.element("Lagrange", cell, 1, shape=(gdim,))
+    share = slice(None) if comm.rank == 0 else slice(0, 0)
+    partitioner = dolfinx.mesh.create_cell_partitioner(
+        dolfinx.graph.partitioner_scotch(), dolfinx.mesh.GhostMode.none, 2
+    )
+    return dolfinx.mesh.create_mesh(
+        comm,
+        reference.cells[share],
+        ufl.Mesh(element),
+        reference.points[share],
+        partitioner=partitioner,
+    )
+
+
+def gatherer(space: Any, numbers: IntArray, size: int) -> Gatherer:
     """Return the collector of the owned part of a space."""
     owned = space.dofmap.index_map.size_local
     return Gatherer(space.mesh.comm, numbers[:owned].copy(), size)
 
 
-def _numbers(space: Any, reference: ReferenceMesh, vertices: IntArray) -> IntArray:
-    """Return the canonical numbers of the local degrees of freedom of `space`, cell by cell."""
+def canonical_numbers(space: Any, reference: ReferenceMesh) -> IntArray:
+    """Return the canonical numbers of the local (owned or ghost) degrees of freedom."""
     mesh = space.mesh
+    vertices = np.asarray(mesh.geometry.input_global_indices, dtype=np.int64)
     corners = vertices[mesh.geometry.dofmaps[0]]
     nodes = [corners]
     if space.element.basix_element.degree == 2:

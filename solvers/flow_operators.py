@@ -7,10 +7,13 @@ import numpy as np
 
 from solvers.backend import PETSc, dolfinx
 from solvers.discretisation import Discretisation
-from solvers.linear import DIRECT, LinearSolver
+from solvers.linear import DIRECT
 from solvers.mesh import FloatArray
 from solvers.operators import MatrixPattern
 from solvers.outflow import Backflow, facet_cells
+from solvers.sequence.solver import SequenceSolver
+from solvers.sequence.traits import Traits
+from solvers.settings import LinearSettings
 from solvers.tensors import cell_geometry, reference_tensors
 
 __all__ = ["FlowOperators"]
@@ -48,8 +51,8 @@ class FlowOperators:
         self.enclosed = not outflow
         self.pressure_rows = self._constrained_pressure(outflow)
         self._constrain()
-        self.poisson = LinearSolver(self._poisson, "pressure", options, 1e-12)
-        self.projection = LinearSolver(self.pressure_mass, "pressure_mass", options, 1e-12)
+        self.poisson = _sequence(self._poisson, "pressure", options)
+        self.projection = _sequence(self.pressure_mass, "pressure_mass", options)
         facets = [disc.facets.find(disc.reference.names[name]) for name in outflow]
         open_facets = np.concatenate([np.empty(0, np.int64), *facets])
         self._backflow = Backflow(*facet_cells(disc.mesh, open_facets), gdim)
@@ -138,3 +141,14 @@ class FlowOperators:
 
     def _constrain(self) -> None:
         self._poisson.zeroRowsColumns(self.pressure_rows, 1.0)
+
+
+def _sequence(matrix: Any, name: str, options: Mapping[str, str]) -> SequenceSolver:
+    return SequenceSolver(
+        matrix,
+        name=name,
+        settings=LinearSettings(rtol=1e-12),
+        traits=Traits(symmetric=True),
+        guess="given",
+        options=options,
+    )

@@ -31,10 +31,12 @@ from solvers.backend import PETSc, dolfinx
 from solvers.bdf import Differences, differences, extrapolation
 from solvers.errors import DivergedError
 from solvers.flow_operators import FlowOperators
-from solvers.linear import LinearSolver
 from solvers.mesh import FloatArray
 from solvers.operators import ghosted_vector
 from solvers.problem import Inflow
+from solvers.sequence.solver import SequenceSolver
+from solvers.sequence.traits import Traits
+from solvers.settings import LinearSettings
 
 __all__ = ["FlowState", "FlowStepper", "StepTerms"]
 
@@ -133,7 +135,15 @@ class FlowStepper:
         self._matrix.setOption(PETSc.Mat.Option.KEEP_NONZERO_PATTERN, True)
         self._matrix.setOption(PETSc.Mat.Option.NO_OFF_PROC_ZERO_ROWS, True)
         self._scale: float | None = None
-        self.momentum = LinearSolver(self._matrix, "momentum", options, rtol)
+        # Explicit options and given guesses: the same bits each time, whatever the clock says.
+        self.momentum = SequenceSolver(
+            self._matrix,
+            name="momentum",
+            settings=LinearSettings(rtol=rtol),
+            traits=Traits(),
+            guess="given",
+            options=options,
+        )
         self._right = operators.mass.createVecLeft()
         self._work = operators.mass.createVecLeft()
         self._source = operators.pressure_mass.createVecLeft()

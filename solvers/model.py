@@ -1,9 +1,8 @@
-"""Full-order models: one sample in, one trajectory into a sink, a report out."""
+"""The full-order model of incompressible flow: one sample in, its frames into a sink."""
 
 import resource
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -17,6 +16,7 @@ from solvers.discretisation import Discretisation, distribute
 from solvers.errors import DivergedError, GeometryError
 from solvers.flow_fields import FieldReader
 from solvers.flow_operators import FlowOperators
+from solvers.full_order_model import FullOrderModel, Progress
 from solvers.incompressible import FlowState, FlowStepper
 from solvers.linear import DIRECT, ITERATIVE, with_choices
 from solvers.mesh import FloatArray, ReferenceMesh, cell_quality
@@ -27,37 +27,7 @@ from solvers.settings import SolverSettings, TimeSettings
 from solvers.snapshots import AXES
 from solvers.stepping import StepControl
 
-__all__ = ["FlowModel", "FullOrderModel", "Progress"]
-
-# Called on rank 0 after each frame with its number.
-type Progress = Callable[[int], None]
-
-
-class FullOrderModel(ABC):
-    """A problem on the ranks of a communicator, ready to solve one sample after another."""
-
-    @abstractmethod
-    def solve(
-        self, sample: Sample, sink: TrajectorySink | None, progress: Progress | None = None
-    ) -> SolveReport:
-        """Compute a trajectory; collective.
-
-        Parameters
-        ----------
-        sample : parameters and seed
-        sink : an entered sink on rank 0, None on the others; it is not committed here
-        progress : called on rank 0 after each frame
-
-        Raises
-        ------
-        SampleError
-            If this sample cannot be computed; `reason` says why.
-        """
-
-    @property
-    @abstractmethod
-    def options(self) -> Mapping[str, str]:
-        """Solver options as used."""
+__all__ = ["FlowModel"]
 
 
 @final
@@ -121,7 +91,8 @@ class FlowModel(FullOrderModel):
         clock, cpu = time.perf_counter(), time.process_time()
         points = self._geometry(sample)
         case = self._problem.case(sample.mu, self._mesh)
-        before = self._factorisations
+        assert isinstance(case, FlowCase), "a problem of kind flow"
+        before = self._pressure_work()
         operators = self._place(points, case)
         stepper = FlowStepper(
             operators,
@@ -136,7 +107,7 @@ class FlowModel(FullOrderModel):
             self._frames(run, sink, progress)
             if self._positions:
                 on_rank_zero(self._disc.mesh.comm, lambda: self._put_positions(sink, points))
-            return self._report(run, clock, cpu, self._factorisations - before)
+            return self._report(run, clock, cpu, before)
         finally:
             run.destroy()
 
@@ -185,15 +156,18 @@ class FlowModel(FullOrderModel):
         for axis, values in enumerate(self._mesh.node_positions(points).T):
             sink.put(f"node_{AXES[axis]}", values)
 
-    @property
-    def _factorisations(self) -> int:
-        """Pressure factorisations of all samples so far."""
+    def _pressure_work(self) -> tuple[int, float]:
+        """Return factorisations, and seconds in the pressure systems, of all samples so far."""
         if self._operators is None:
-            return 0
-        return self._operators.poisson.setups + self._operators.projection.setups
+            return 0, 0.0
+        both = (self._operators.poisson.total, self._operators.projection.total)
+        return sum(w.setups for w in both), sum(w.seconds for w in both)
 
-    def _report(self, run: "_Run", clock: float, cpu: float, factorisations: int) -> SolveReport:
-        comm = self._disc.mesh.comm
+    def _report(
+        self, run: "_Run", clock: float, cpu: float, before: tuple[int, float]
+    ) -> SolveReport:
+        comm, momentum = self._disc.mesh.comm, run.stepper.momentum
+        factorisations, seconds = self._pressure_work()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
         return SolveReport(
             reason="finished",
@@ -202,11 +176,15 @@ class FlowModel(FullOrderModel):
             wall_seconds=time.perf_counter() - clock,
             cpu_seconds=comm.allreduce(time.process_time() - cpu),
             counts={
-                "momentum_iterations": run.stepper.momentum.iterations,
-                "momentum_solves": run.stepper.momentum.solves,
-                "pressure_factorisations": factorisations,
+                "momentum_iterations": momentum.total.iterations,
+                "momentum_solves": momentum.solves,
+                "pressure_factorisations": factorisations - before[0],
             },
-            values=run.statistics() | {"peak_memory_bytes": comm.allreduce(peak, op=MPI.MAX)},
+            values=run.statistics()
+            | {
+                "peak_memory_bytes": comm.allreduce(peak, op=MPI.MAX),
+                "linear_seconds": momentum.total.seconds + seconds - before[1],
+            },
         )
 
 

@@ -1,19 +1,21 @@
 """What a problem is: parameters, a reference mesh, and one case per parameter vector.
 
 Everything here is plain NumPy, so that a study can be checked, listed and drawn without loading
-PETSc. The full-order model (`solvers.model`) turns a `FlowCase` into a trajectory.
+PETSc. The full-order models turn a `FlowCase` into a trajectory (`solvers.model`), and a
+`SteadyCase` into one solution (`solvers.steady`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.parameters import ParameterSpace
+from solvers.steady_case import SteadyCase
 
 __all__ = [
     "FlowCase",
@@ -105,41 +107,56 @@ class Problem(ABC):
     Attributes
     ----------
     name, title, equations : how it is called, on the command line, in figures and in cards
-    defaults : value of each parameter that a study does not mention
+    kind : ``flow`` (a `FlowCase`, in time) or ``steady`` (a `SteadyCase`, one linear system)
     Settings : the class of its settings
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
+    kind: ClassVar[Literal["flow", "steady"]] = "flow"
     equations: ClassVar[str] = (
         "$\\partial_t u + (u\\cdot\\nabla)u - \\nu\\Delta u + \\nabla p = 0$, $\\nabla\\cdot u = 0$"
     )
-    defaults: ClassVar[Mapping[str, float]]
     Settings: ClassVar[type[ProblemSettings]]
 
     @abstractmethod
     def __init__(self, settings: Any) -> None: ...
 
-    @classmethod
+    @property
     @abstractmethod
-    def space(cls) -> ParameterSpace:
+    def defaults(self) -> Mapping[str, float]:
+        """Value of each parameter that a study does not mention."""
+
+    @property
+    def random_parameters(self) -> tuple[str, ...]:
+        """Names that vary over their whole range unless a study fixes them: random fields'."""
+        return ()
+
+    @abstractmethod
+    def space(self) -> ParameterSpace:
         """Return the parameters with their widest admissible bounds."""
 
     @abstractmethod
     def reference_mesh(self) -> ReferenceMesh:
         """Return the mesh for the reference geometry, in canonical order."""
 
-    @abstractmethod
-    def deform(self, points: FloatArray, mu: Mapping[str, float]) -> FloatArray:
+    def deform(self, points: FloatArray, mu: Mapping[str, float]) -> FloatArray:  # noqa: ARG002
         """Return the positions (n, gdim) of the reference `points` in the geometry of `mu`."""
+        return points.copy()
+
+    def check(self, mu: Mapping[str, float]) -> None:  # noqa: B027 - most accept all in bounds
+        """Raise `UserError` if `mu` describes an impossible geometry, or no problem at all."""
+
+    def features(self, mus: Sequence[Mapping[str, float]]) -> FloatArray | None:  # noqa: ARG002
+        """Return what the distance of samples is measured by, shape (len(mus), d).
+
+        None stands for the unit coordinates of the free parameters.
+        """
+        return None
 
     @abstractmethod
-    def check(self, mu: Mapping[str, float]) -> None:
-        """Raise `UserError` if `mu` describes an impossible geometry, or no flow at all."""
-
-    @abstractmethod
-    def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> FlowCase:
-        """Return the flow for `mu` on `mesh`, the reference mesh."""
+    def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> FlowCase | SteadyCase:
+        """Return what `mu` describes on `mesh`, the reference mesh."""
 
 
 def at_rest(points: FloatArray, time: float) -> FloatArray:  # noqa: ARG001 - a Field

@@ -108,9 +108,7 @@ def _finite_volumes(permeability: Field, axes: int) -> Any:
 def _shifted(field: Field, mass: float) -> Any:
     a = np.asarray(field, dtype=np.float64)
     if a.ndim != 2 or a.shape[0] != a.shape[1] or not np.isfinite(a).all():
-        raise UserError(
-            f"field: expected a finite square array (s, s), received shape {a.shape}"
-        )
+        raise UserError(f"field: expected a finite square array (s, s), received shape {a.shape}")
     s, n, v = a.shape[0], a.size, a.ravel()
     j = np.arange(n)
     inner = j[j % s != 0]
@@ -120,8 +118,6 @@ def _shifted(field: Field, mass: float) -> Any:
     columns = [j, inner - 1, inner, upper + s, upper]
     values = [4.0 * v - mass, -v[inner - 1], -v[inner], -v[upper + s], -v[wrong]]
     place = (np.concatenate(rows), np.concatenate(columns))
-    matrix = sparse.csr_array(
-        sparse.coo_array((np.concatenate(values), place), shape=(n, n))
-    )
+    matrix = sparse.csr_array(sparse.coo_array((np.concatenate(values), place), shape=(n, n)))
     matrix.sort_indices()
     return matrix

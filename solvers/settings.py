@@ -1,14 +1,14 @@
 """Time and solver settings of a study: validated text in, plain values out. No PETSc here."""
 
 from collections.abc import Mapping
-from typing import Self, final
+from typing import Literal, Self, final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from solvers.mesh import FloatArray
 
-__all__ = ["SolverSettings", "TimeSettings"]
+__all__ = ["LinearSettings", "SolverSettings", "TimeSettings"]
 
 # Shortest time to the first and between the output times, as a part of `end`: the adaptive steps
 # that fit between them must stay above their minimum.
@@ -106,4 +106,22 @@ class SolverSettings(BaseModel):
         gt=0,
         lt=1,
         description="smallest mean-ratio quality a deformed cell may have (1: equilateral)",
+    )
+
+
+@final
+class LinearSettings(BaseModel):
+    """How the linear systems of a steady problem are solved."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rtol: FiniteFloat = Field(
+        1e-8, gt=0, lt=1, description="tolerance on the true residual, relative"
+    )
+    method: str = Field(
+        "auto", description="auto (learned while solving), or the name of one configuration"
+    )
+    cost: Literal["seconds", "operations"] = Field(
+        "seconds",
+        description="what auto minimises: time, or counted operations (the same choices each time)",
     )

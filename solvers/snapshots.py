@@ -75,6 +75,7 @@ def flow_layout(
     """
     varies = geometry_varies(problem, mesh, samples)
     case = problem.case(samples[0].mu, mesh)
+    assert isinstance(case, FlowCase), "a problem of kind flow"
     axes = AXES[: mesh.gdim]
     return Layout(
         name=name,

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, final
 
@@ -17,10 +18,13 @@ from infra.stream import TrajectorySink
 from infra.zarr_store import open_store
 from solvers.chunk import ChunkJob, load_mesh, make_problem
 from solvers.errors import SampleError
+from solvers.full_order_model import FullOrderModel
+from solvers.learned import read_learned, write_learned
 from solvers.mesh import ReferenceMesh
-from solvers.model import FlowModel, FullOrderModel
+from solvers.models import is_mesh_of_problem, make_model
+from solvers.problem import Problem
 from solvers.ranks import on_rank_zero
-from solvers.snapshots import is_mesh_of, stores_positions
+from solvers.snapshots import stores_positions
 
 __all__ = ["Events", "run_chunk", "write_line"]
 
@@ -132,20 +136,36 @@ class _ChunkRun:
             on_rank_zero(self._comm, lambda: self._fail(sample, failure, started))
         else:
             on_rank_zero(self._comm, lambda: self._commit(sample, report, started))
+            on_rank_zero(self._comm, self._keep_learned)
 
     def _ready_model(self) -> FullOrderModel:
         if self._model is None:
             job, comm = self._job, self._comm
             problem = make_problem(job.problem, job.settings)
-            mesh, positions = on_rank_zero(comm, self._load)
-            self._model = FlowModel(problem, mesh, comm, job.time, job.solver, positions=positions)
+            mesh, positions = on_rank_zero(comm, lambda: self._load(problem))
+            self._model = make_model(job, problem, mesh, comm, positions=positions)
+            self._model.expect(on_rank_zero(comm, self._remaining))
+            learned = on_rank_zero(comm, self._learned)
+            if learned is not None:
+                self._model.restore(learned)
         return self._model
 
-    def _load(self) -> tuple[ReferenceMesh, bool]:
+    def _learned(self) -> dict[str, Any] | None:
+        """Return what an earlier run of this chunk, or another chunk, has learned."""
+        job = self._job
+        return read_learned(job.dataset / "jobs", job.number, others=job.linear.cost == "seconds")
+
+    def _remaining(self) -> list[Sample]:
+        """Return the samples that are still to be computed, in the order of the chunk."""
+        assert self._store is not None, "rank 0 opened it"
+        done = self._store.committed() | set(self._store.failures())
+        return [self._store.samples[i] for i in self._job.samples if i not in done]
+
+    def _load(self, problem: Problem) -> tuple[ReferenceMesh, bool]:
         """Return the reference mesh, and whether node positions are stored."""
         assert self._store is not None, "rank 0 opened it"
         mesh, description = load_mesh(self._job.mesh), self._store.description
-        if not is_mesh_of(description, mesh):
+        if not is_mesh_of_problem(problem, description, mesh):
             raise StoreError(
                 f"{self._job.mesh}: expected the mesh that {self._job.dataset} was made for, "
                 "received another one: its node numbers would be wrong. Restore the file."
@@ -164,6 +184,12 @@ class _ChunkRun:
             seconds=report.wall_seconds,
             steps=report.steps,
         )
+
+    def _keep_learned(self) -> None:
+        state = None if self._model is None else self._model.state()
+        if state is not None:
+            with suppress(OSError):  # a hint for later runs, no result
+                write_learned(self._job.dataset / "jobs", self._job.number, state)
 
     def _fail(self, sample: Sample, error: SampleError, started: str) -> None:
         assert self._store is not None, "rank 0 opened it"

@@ -1,4 +1,4 @@
-"""Pictures of flow datasets: one sample, an overview of a dataset, an animation.
+"""Pictures of datasets: one sample, an overview of a dataset, an animation of a flow.
 
 Figures are made with matplotlib's `Figure` objects and the Agg canvas: no display, no pyplot and
 no global state.
@@ -9,5 +9,16 @@ from flows.figures.fields import FieldName, vorticity
 from flows.figures.files import save
 from flows.figures.overview import overview_figure
 from flows.figures.snapshot import snapshot_figure
+from flows.figures.steady import steady_figure
+from flows.figures.steady_overview import steady_overview_figure
 
-__all__ = ["FieldName", "overview_figure", "save", "save_animation", "snapshot_figure", "vorticity"]
+__all__ = [
+    "FieldName",
+    "overview_figure",
+    "save",
+    "save_animation",
+    "snapshot_figure",
+    "steady_figure",
+    "steady_overview_figure",
+    "vorticity",
+]

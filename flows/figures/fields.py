@@ -11,7 +11,15 @@ from infra.errors import UserError
 from infra.store import SnapshotStore
 from solvers.mesh import FloatArray, IntArray
 
-__all__ = ["QUANTITIES", "FieldName", "FlowReader", "Quantity", "node_areas", "vorticity"]
+__all__ = [
+    "QUANTITIES",
+    "FieldName",
+    "FlowReader",
+    "Quantity",
+    "node_areas",
+    "require_committed",
+    "vorticity",
+]
 
 type FieldName = Literal["speed", "vorticity", "pressure"]
 
@@ -27,14 +35,14 @@ class Quantity:
     ----------
     label, units : text of the colour bar; `units` in CF's notation
     colours : name of matplotlib's colour map
-    scale : colours are symmetric about zero, begin at zero, or span the values
+    scale : colours are symmetric about zero, begin at zero, or span the values, also by decades
     quantile : share of the domain's area whose values must lie inside the colour limits
     """
 
     label: str
     units: str
     colours: str
-    scale: Literal["symmetric", "from zero", "free"]
+    scale: Literal["symmetric", "from zero", "free", "log"]
     quantile: float
 
 
@@ -110,7 +118,7 @@ class FlowReader:
 
     def __init__(self, store: SnapshotStore, sample: int) -> None:
         _check_plane_flow(store)
-        _check_committed(store, sample)
+        require_committed(store, sample)
         self._store, self._sample = store, sample
         self._faces, self._cells = (
             np.asarray(store.static(name), dtype=np.int64) for name in _NEEDED
@@ -163,7 +171,14 @@ def _check_plane_flow(store: SnapshotStore) -> None:
         )
 
 
-def _check_committed(store: SnapshotStore, sample: int) -> None:
+def require_committed(store: SnapshotStore, sample: int) -> None:
+    """Refuse a sample that does not exist or is not committed.
+
+    Raises
+    ------
+    UserError
+        The message lists some of those that are.
+    """
     n_samples = len(store.samples)
     if not 0 <= sample < n_samples:
         raise UserError(f"sample: expected 0 to {n_samples - 1}, received {sample}.")

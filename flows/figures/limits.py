@@ -9,7 +9,7 @@ import numpy as np
 from flows.figures.fields import QUANTITIES, FieldName, FlowReader, Quantity, node_areas
 from solvers.mesh import FloatArray
 
-__all__ = ["Limits", "area_quantile", "field_limits", "round_up"]
+__all__ = ["Limits", "area_quantile", "field_limits", "round_up", "rounded"]
 
 _ROUND = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 
@@ -42,7 +42,7 @@ def field_limits(reader: FlowReader, field: FieldName, frames: list[int]) -> Lim
     quantity = QUANTITIES[field]
     ranges = [_range(reader.values(field, frame), weights, quantity) for frame in frames]
     low, high, least, most = np.array(ranges).T
-    return _rounded(
+    return rounded(
         quantity, float(low.min()), float(high.max()), float(least.min()), float(most.max())
     )
 
@@ -80,8 +80,15 @@ def _range(
     return (-high if quantity.scale == "symmetric" else 0.0), high, least, most
 
 
-def _rounded(quantity: Quantity, low: float, high: float, least: float, most: float) -> Limits:
-    """Return limits on round numbers; a field that is constant gets a scale all the same."""
+def rounded(quantity: Quantity, low: float, high: float, least: float, most: float) -> Limits:
+    """Return limits on round numbers; a field that is constant gets a scale all the same.
+
+    Parameters
+    ----------
+    quantity : what is drawn
+    low, high : ends of the scale before rounding
+    least, most : the least and the largest value
+    """
     if quantity.scale == "free":
         size = max(abs(low), abs(high)) or 1.0
         unit = round_up(high - low if high - low > 1e-9 * size else size) / 20

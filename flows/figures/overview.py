@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from flows.figures.fields import QUANTITIES, FlowReader
 from flows.figures.limits import Limits, field_limits
 from flows.figures.panels import INK, SIZE, SMALL, Box, Sheet, colour_bar, draw_field, label_axes
+from flows.figures.samples import chosen_samples
 from flows.figures.snapshot import frame_index
 from flows.figures.text import parameter_text, time_texts, wrapped
-from infra.errors import UserError
 from infra.store import SnapshotStore
 
-__all__ = ["chosen_samples", "overview_figure"]
+__all__ = ["overview_figure"]
 
-_LARGEST = 6
 # Inches: sheet, margins, gaps between panels, and the height of a line of a panel's title.
 _WIDTH, _LEFT, _RIGHT, _TOP, _BELOW = 9.0, 0.7, 1.4, 0.7, 0.5
 _GAP_X, _GAP_Y, _LINE, _TALLEST, _NARROWEST = 0.35, 0.14, 0.165, 3.2, 6.2
@@ -55,24 +54,6 @@ def overview_figure(store: SnapshotStore) -> Figure:
         if number == columns - 1:
             colour_bar(sheet, axes, mesh, limits, QUANTITIES["vorticity"])
     return sheet.figure
-
-
-def chosen_samples(store: SnapshotStore) -> list[int]:
-    """Return up to six committed samples, spread evenly over all of them.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
-    committed = sorted(store.committed())
-    if not committed:
-        raise UserError(
-            f"dataset {store.description.name}: expected at least one committed sample, received "
-            "none. Run the study first."
-        )
-    places = np.linspace(0, len(committed) - 1, min(_LARGEST, len(committed)))
-    return [committed[round(place)] for place in places]
 
 
 def _draw(axes: Axes, reader: FlowReader, frame: int, limits: Limits, box: Box) -> TriMesh:

@@ -1,6 +1,7 @@
 """The parts of a figure: a sheet measured in inches, field panels and their colour bars."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -8,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import TriMesh
 from matplotlib.colorbar import Colorbar
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -24,7 +26,9 @@ __all__ = [
     "SMALL",
     "Box",
     "Sheet",
+    "border",
     "colour_bar",
+    "colour_bar_below",
     "draw_field",
     "label_axes",
     "outlines",
@@ -35,7 +39,9 @@ SIZE, SMALL = 10.0, 9.0
 INK, _SOLID = "0.15", "0.82"
 # Steps between ticks, over powers of ten.
 _STEPS, _BAR_STEPS = [1, 2, 5, 10], [1, 2, 2.5, 5, 10]
-_BAR = 0.13
+_BAR, _BAR_BELOW = 0.13, 0.09
+# Part of a bar that counts as its end.
+_END = 0.12
 
 
 @final
@@ -107,18 +113,29 @@ def draw_field(
         values,
         shading="gouraud",
         cmap=quantity.colours,
-        vmin=limits.low,
-        vmax=limits.high,
+        norm=(LogNorm if quantity.scale == "log" else Normalize)(limits.low, limits.high),
     )
+    border(axes, [points[loop] for loop in outlines(triangles)], box)
+    return mesh
+
+
+def border(axes: Axes, loops: Sequence[FloatArray], box: Box) -> None:
+    """Draw the outline of a domain, and what is solid inside its box in grey.
+
+    Parameters
+    ----------
+    axes : a field is drawn in it
+    loops : (n, 2) closed lines, metres
+    box : what the axes show
+    """
     # The outline lies on the frame: half of its width would be clipped.
-    for loop in outlines(triangles):
-        axes.plot(*points[loop].T, color=INK, linewidth=0.8, clip_on=False)
-    own = Box.around(points)
+    for loop in loops:
+        axes.plot(*loop.T, color=INK, linewidth=0.8, clip_on=False)
+    own = Box.around(np.concatenate(loops))
     corner, width, height = (own.x[0], own.y[0]), own.x[1] - own.x[0], own.y[1] - own.y[0]
     axes.add_patch(Rectangle(corner, width, height, facecolor=_SOLID, zorder=0))
     axes.set(xlim=box.x, ylim=box.y, aspect="equal")
     axes.spines[:].set_visible(False)
-    return mesh
 
 
 def colour_bar(sheet: Sheet, axes: Axes, mesh: TriMesh, limits: Limits, quantity: Quantity) -> None:
@@ -128,8 +145,9 @@ def colour_bar(sheet: Sheet, axes: Axes, mesh: TriMesh, limits: Limits, quantity
     left = place.x1 * sheet.width + 0.14
     bar_axes = sheet.axes(left, (1 - place.y1) * sheet.height, _BAR, height)
     bar = Colorbar(bar_axes, mesh, extend=limits.extend, extendfrac=min(0.08, 0.1 / height))
-    bar.locator = MaxNLocator(nbins=max(2, min(6, int(height / 0.3))), steps=_BAR_STEPS)
-    bar.update_ticks()
+    if quantity.scale != "log":
+        bar.locator = MaxNLocator(nbins=max(2, min(6, int(height / 0.3))), steps=_BAR_STEPS)
+        bar.update_ticks()
     bar_axes.tick_params(labelsize=SMALL, colors=INK, width=0.6, length=3)
     bar_axes.yaxis.label.set(fontsize=SIZE, color=INK)
     text = labelled(quantity.label, quantity.units)
@@ -138,6 +156,26 @@ def colour_bar(sheet: Sheet, axes: Axes, mesh: TriMesh, limits: Limits, quantity
     else:  # upright, the text would be longer than the bar
         lines = text.replace(" ", "\n")
         bar_axes.set_ylabel(lines, rotation=0, ha="left", va="center")
+
+
+def colour_bar_below(
+    sheet: Sheet, axes: Axes, mesh: TriMesh, limits: Limits, quantity: Quantity, gap: float
+) -> None:
+    """Add a colour bar `gap` inches below a field's axes, named and with its unit."""
+    place = axes.get_position()
+    left, width = place.x0 * sheet.width, place.width * sheet.width
+    bar_axes = sheet.axes(left, (1 - place.y0) * sheet.height + gap, width, _BAR_BELOW)
+    bar = Colorbar(bar_axes, mesh, orientation="horizontal", extend=limits.extend, extendfrac=0.04)
+    bar.locator = MaxNLocator(nbins=max(2, int(width / 0.6)), steps=_BAR_STEPS)
+    bar.update_ticks()
+    bar_axes.tick_params(labelsize=SMALL, colors=INK, width=0.6, length=3)
+    for label in bar_axes.get_xticklabels():
+        # Numbers at the ends would reach those of the neighbouring bar.
+        share = bar.norm(label.get_position()[0])
+        label.set_horizontalalignment(
+            "left" if share < _END else "right" if share > 1 - _END else "center"
+        )
+    bar_axes.set_xlabel(labelled(quantity.label, quantity.units), fontsize=SMALL, color=INK)
 
 
 def label_axes(axes: Axes, x: bool = True, y: bool = True) -> None:

@@ -1,11 +1,9 @@
 """The figure of one sample at one time: its fields, and its quantities of interest."""
 
-from dataclasses import dataclass
-from typing import final
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from flows.figures.arrangement import BELOW, arrange
 from flows.figures.fields import QUANTITIES, FieldName, FlowReader
 from flows.figures.limits import field_limits
 from flows.figures.panels import SIZE, Box, Sheet, colour_bar, draw_field, label_axes
@@ -16,57 +14,9 @@ from infra.store import SnapshotStore
 
 __all__ = ["frame_index", "snapshot_figure"]
 
-# Wider domains have their panels above each other, others side by side.
-_WIDE = 1.8
-# Inches: left margin, room right of a panel for its colour bar, gaps, and height of a line.
-_LEFT, _BAR_ROOM, _GAP, _BELOW, _LINE = 0.7, 1.35, 0.18, 0.5, 0.19
+# Inches: height of a line of text; the row of series.
+_LINE = 0.19
 _SERIES_LEFT, _SERIES, _SERIES_GAP, _ABOVE = 0.95, 1.15, 1.05, 0.15
-_NARROWEST = 6.2
-
-
-@final
-@dataclass(frozen=True)
-class _Plan:
-    """Where panels go: each `width` by `height` inches, `columns` in a row."""
-
-    width: float
-    height: float
-    columns: int
-    rows: int
-
-    @property
-    def pitch(self) -> float:
-        """Distance of neighbouring columns."""
-        return self.width + _BAR_ROOM
-
-    @property
-    def row_width(self) -> float:
-        """Width of a row with its margins."""
-        return _LEFT + (self.columns - 1) * self.pitch + self.width + _BAR_ROOM
-
-    @property
-    def sheet_width(self) -> float:
-        """Width of the figure; a single narrow panel leaves room for the title beside it."""
-        return max(self.row_width, _NARROWEST)
-
-    @property
-    def depth(self) -> float:
-        """Height of all rows with the labels below."""
-        return self.rows * self.height + (self.rows - 1) * _GAP + _BELOW
-
-    def place(self, number: int, top: float) -> tuple[float, float, float, float]:
-        """Return left, top, width and height of a panel."""
-        row, column = divmod(number, self.columns)
-        left = (self.sheet_width - self.row_width) / 2 + _LEFT + column * self.pitch
-        return left, top + row * (self.height + _GAP), self.width, self.height
-
-    def is_lowest(self, number: int) -> bool:
-        """Tell whether a panel stands in the last row."""
-        return number // self.columns == self.rows - 1
-
-    def is_first(self, number: int) -> bool:
-        """Tell whether a panel stands in the first column."""
-        return number % self.columns == 0
 
 
 def snapshot_figure(
@@ -96,11 +46,11 @@ def snapshot_figure(
     frame = frame_index(store, frame)
     reader = FlowReader(store, sample)
     box = Box.around(reader.positions)
-    plan = _plan(box.aspect, len(fields))
+    plan = arrange(box.aspect, len(fields))
     series = series_names(store.description)
     lines = _heading(store, sample, frame, plan.sheet_width - 0.4)
     top = 0.6 + _LINE * len(lines)
-    below = _ABOVE + _SERIES + _BELOW if series else 0.0
+    below = _ABOVE + _SERIES + BELOW if series else 0.0
     sheet = Sheet.blank(plan.sheet_width, top + plan.depth + below + 0.05)
     sheet.text(0.2, 0.13, store.description.title, SIZE + 2, "bold")
     sheet.text(0.2, 0.42, "\n".join(lines), SIZE)
@@ -136,15 +86,6 @@ def _fields(field: FieldName | None) -> tuple[FieldName, ...]:
     if field not in QUANTITIES:
         raise UserError(f"field: expected one of {', '.join(QUANTITIES)}, received {field!r}.")
     return (field,)
-
-
-def _plan(aspect: float, n_panels: int) -> _Plan:
-    if aspect >= _WIDE:
-        width = min(7.5, 2.7 * aspect)
-        return _Plan(width, width / aspect, 1, n_panels)
-    largest = 3.5 if n_panels > 1 else 4.5
-    width = min(largest, 4.5 * aspect)
-    return _Plan(width, width / aspect, n_panels, 1)
 
 
 def _heading(store: SnapshotStore, sample: int, frame: int, width: float) -> list[str]:

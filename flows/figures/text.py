@@ -3,6 +3,7 @@
 import re
 import textwrap
 
+from flows.columns import bundles
 from infra.description import DatasetDescription, ParameterColumn
 
 __all__ = ["labelled", "parameter_text", "time_texts", "unit_text", "wrapped"]
@@ -53,11 +54,13 @@ def time_texts(times: tuple[float, ...]) -> list[str]:
 def parameter_text(description: DatasetDescription, sample: int) -> str:
     """Return the values of a sample's parameters that differ between samples.
 
-    All parameters are listed if none differs, as in a dataset of one sample.
+    All parameters are listed if none differs, as in a dataset of one sample. Crowds of numbered
+    parameters, such as the coefficients of a random field, are left out.
     """
     varying = [p for p in description.parameters if _varies(description, p.name)]
     mu = description.samples[sample].mu
-    shown = varying or description.parameters
+    known = {p.name: p for p in varying or description.parameters}
+    shown = [known[bundle.names[0]] for bundle in bundles(known) if bundle.single]
     return ", ".join(_value_text(p, mu[p.name]) for p in shown)
 
 

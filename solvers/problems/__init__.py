@@ -20,6 +20,14 @@ PROBLEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "cavity": ("solvers.problems.cavity", "Cavity"),
         "backward-step": ("solvers.problems.backward_step", "BackwardStep"),
         "taylor-green": ("solvers.problems.taylor_green", "TaylorGreen"),
+        "darcy": ("solvers.problems.darcy", "Darcy"),
+        "darcy-fv": ("solvers.problems.darcy_fv", "DarcyFiniteVolumes"),
+        "thermal": ("solvers.problems.thermal", "Thermal"),
+        "poisson": ("solvers.problems.poisson", "Poisson"),
+        "helmholtz": ("solvers.problems.helmholtz", "Helmholtz"),
+        "convection-diffusion": ("solvers.problems.convection_diffusion", "ConvectionDiffusion"),
+        "skr-darcy": ("solvers.problems.skr_darcy", "SkrDarcy"),
+        "skr-helmholtz": ("solvers.problems.skr_helmholtz", "SkrHelmholtz"),
     }
 )
 

@@ -52,8 +52,7 @@ class BackwardStep(Problem):
     def __init__(self, settings: BackwardStepSettings) -> None:
         self.settings = settings
 
-    @classmethod
-    def space(cls) -> ParameterSpace:
+    def space(self) -> ParameterSpace:
         """Return step height and Reynolds number."""
         return ParameterSpace(
             (

@@ -38,8 +38,7 @@ class Cavity(Problem):
     def __init__(self, settings: CavitySettings) -> None:
         self.settings = settings
 
-    @classmethod
-    def space(cls) -> ParameterSpace:
+    def space(self) -> ParameterSpace:
         """Return lid speed, viscosity and aspect ratio."""
         return ParameterSpace(
             (

@@ -70,8 +70,7 @@ class Cylinder(Problem):
     def __init__(self, settings: CylinderSettings) -> None:
         self.settings = settings
 
-    @classmethod
-    def space(cls) -> ParameterSpace:
+    def space(self) -> ParameterSpace:
         """Return Reynolds number, inflow modulation, and the cylinder's position and radius."""
         return ParameterSpace(
             (

@@ -43,8 +43,7 @@ class TaylorGreen(Problem):
     def __init__(self, settings: TaylorGreenSettings) -> None:
         self.settings = settings
 
-    @classmethod
-    def space(cls) -> ParameterSpace:
+    def space(self) -> ParameterSpace:
         """Return the viscosity's range."""
         return ParameterSpace(
             (Parameter("viscosity", 1e-4, 1.0, "m2 s-1", "kinematic viscosity", "log"),)

@@ -1,1 +1,1 @@
-"""One solver object for a whole sequence of linear systems: what one solve made, the next reuses."""
+"""One solver object for a whole sequence of linear systems, which reuses what it has made."""

@@ -7,7 +7,7 @@ from being tried at all.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import final
 
@@ -15,17 +15,21 @@ from infra.errors import UserError
 from solvers.sequence.direct import DirectMethod
 from solvers.sequence.fast_poisson import FastPoissonMethod
 from solvers.sequence.fresh import FreshMethod
+from solvers.sequence.given import GivenMethod
 from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
 from solvers.sequence.ssor import SsorMethod, omega_candidates
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
+from solvers.tuning.rules import Arm
 
-__all__ = ["Configuration", "Plan", "configurations", "named"]
+__all__ = ["Configuration", "Plan", "arms", "configurations", "given", "named"]
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
+# Unknowns up to which a direct method can be the default in three dimensions.
+_AFFORDABLE = 40_000
 
 
 @final
@@ -71,9 +75,42 @@ class Configuration:
 
 
 def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
-    """Return all configurations that suit the traits, the expected cheapest first."""
+    """Return all configurations that suit the traits, the expected cheapest first.
+
+    Raises
+    ------
+    UserError
+        If the traits' grid is not that of the matrix.
+    """
+    grid = system.traits.grid
+    if grid is not None and grid.size != system.size:
+        raise UserError(
+            f"traits: expected a grid of {system.size} cells as the matrix has rows, received "
+            f"shape {grid.shape} with {grid.size}"
+        )
     offered = _definite(system, plan) if system.traits.definite else _general(system, plan)
-    return tuple(sorted(offered, key=lambda one: one.cost + one.setup / plan.horizon))
+    ranked = sorted(offered, key=lambda one: one.cost + one.setup / plan.horizon)
+    if not system.traits.definite and (system.traits.dimension < 3 or system.size < _AFFORDABLE):
+        # The first one is the default, which has to work: iterations may not arrive here.
+        ranked.sort(key=lambda one: not one.name.startswith("direct"))
+    return tuple(ranked)
+
+
+def arms(offered: tuple[Configuration, ...]) -> list[Arm]:
+    """Return what the tuner has to know; the first one is the default.
+
+    What that one sets up is there for the others.
+    """
+    first = offered[0]
+    return [
+        Arm(one.name, one.cost, one.setup if one is first or one.uses != first.uses else 0.0)
+        for one in offered
+    ]
+
+
+def given(name: str, options: Mapping[str, str], rtol: float) -> Configuration:
+    """Return the configuration ``given`` with PETSc options; `name` is their prefix."""
+    return Configuration("given", lambda s, _: GivenMethod(s, name, options, rtol), 1.0)
 
 
 def named(name: str, offered: tuple[Configuration, ...]) -> Configuration:
@@ -101,7 +138,13 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
         *_lagged(system, plan, "cg", "gamg", iterations=16, rescaled=True),
         *_lagged(system, plan, "cg", "gamg", iterations=42, rescaled=False),
         Configuration(
-            "gamg", lambda s, t: FreshMethod(s, "cg", t.get("gamg")), 190.0, 300.0, 9.0, 70.0, "gamg"
+            "gamg",
+            lambda s, t: FreshMethod(s, "cg", t.get("gamg")),
+            190.0,
+            300.0,
+            9.0,
+            70.0,
+            "gamg",
         ),
         Configuration(
             "ssor",

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
+from solvers.errors import LinearSolveError
 from solvers.sequence.krylov_run import KrylovRun
 from solvers.sequence.method import Method, Outcome, Target
 from solvers.sequence.report import Work
@@ -72,6 +73,8 @@ class FastPoissonMethod(Method):
     def prepare(self, system: System) -> Work:
         """Rescale for the present values."""
         if self._version != system.version:
+            if not system.diagonal().min()[1] > 0:
+                raise LinearSolveError("a diagonal entry is not positive", "indefinite")
             diagonal = system.diagonal().getArray(readonly=True).reshape(self._reference.shape)
             self._context.scale = np.sqrt(self._reference / np.abs(diagonal))
             self._run.ksp.setOperators(system.matrix)

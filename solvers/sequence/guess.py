@@ -23,6 +23,8 @@ __all__ = ["SolutionHistory"]
 
 # Solves without a guess after one that did not pay.
 _PAUSE = 25
+# A guess that saves more than this part of the iterations hides how many there would be.
+_TELLING = 0.9
 
 
 @final
@@ -32,12 +34,17 @@ class SolutionHistory:
     Parameters
     ----------
     size : solutions kept
+
+    Attributes
+    ----------
+    share : part of the iterations that the last guess is expected to save
     """
 
     def __init__(self, size: int = 3) -> None:
         self._size = size
         self._solutions: list[Any] = []
         self._wait = 0
+        self.share = 0.0
 
     def guess(self, system: System, b: Any, x: Any, rtol: float, iterations: float) -> Work:
         """Set `x` to the best combination, or to zero where that does not pay; collective.
@@ -48,7 +55,7 @@ class SolutionHistory:
         rtol : relative tolerance aimed at
         iterations : iterations, in products with the matrix, that a solve from zero takes
         """
-        work = Work()
+        work, self.share = Work(), 0.0
         x.zeroEntries()
         if not self._solutions or self._wait > 0 or iterations < 2 * self._size:
             self._wait = max(self._wait - 1, 0)
@@ -62,10 +69,22 @@ class SolutionHistory:
             x.axpy(float(factor), solution)
         for image in images:
             image.destroy()
-        saved = iterations * math.log(max(left, 1e-300)) / math.log(rtol)
-        if saved < 1.5 * len(self._solutions):
+        self.share = min(math.log(max(left, 1e-300)) / math.log(rtol), 1.0)
+        if iterations * self.share < 1.5 * len(self._solutions):
             self._wait = _PAUSE
         return work
+
+    def from_zero(self, iterations: float, before: float) -> float:
+        """Return the iterations that the last solve would have taken without its guess.
+
+        Parameters
+        ----------
+        iterations : what it took
+        before : the last such number, for guesses that leave nothing to judge by
+        """
+        if self.share > _TELLING:
+            return max(iterations, before)
+        return iterations / (1.0 - self.share)
 
     def keep(self, x: Any) -> None:
         """Remember a solution; the oldest one makes room."""

@@ -50,8 +50,9 @@ class KrylovRun:
         self.ksp.setType(kind)
         self._kind = kind
         if kind in ("gmres", "fgmres", "bcgs", "lgmres", "dgmres"):
-            self.ksp.setPCSide(PETSc.PC.Side.RIGHT)
-        norms = PETSc.KSP.NormType
+            right: Any = PETSc.PC.Side.RIGHT
+            self.ksp.setPCSide(right)
+        norms: Any = PETSc.KSP.NormType
         self.ksp.setNormType(norms.UNPRECONDITIONED if true_norm else norms.PRECONDITIONED)
         self.ksp.setInitialGuessNonzero(True)
         self.ksp.setConvergenceTest(self._test)
@@ -70,6 +71,7 @@ class KrylovRun:
         vector = b.duplicate()
         # Without this, a guess would have to be zero.
         before = target.norm if self._true_norm else residual_norm(system, b, x, vector)
+        outcome.work.operator += not self._true_norm
         goal = 0.95 * target.residual
         reduction = self._ratio * goal / before if before > 0 else 1.0
         for attempt in range(_ATTEMPTS):
@@ -97,12 +99,15 @@ class KrylovRun:
     ) -> None:
         self._goal, self._reduction, self._stopped = goal, reduction, False
         self._limit = max(target.iterations - outcome.work.iterations, 1)
+        guess = x.norm() > 0  # PETSc looks as well, and saves the product
         self.ksp.solve(b, x)
         done = self.ksp.getIterationNumber()
         work = outcome.work
         work.iterations += done
-        work.operator += done * _PRODUCTS.get(self._kind, 1) + 1
-        work.preconditioner += done * _PRODUCTS.get(self._kind, 1) + 1
+        work.operator += done * _PRODUCTS.get(self._kind, 1) + guess
+        # Conjugate gradients look at the residual before they precondition it.
+        more = 0 if self._kind == "cg" and self._true_norm else 1
+        work.preconditioner += done * _PRODUCTS.get(self._kind, 1) + more
         work.reductions += done * _REDUCTIONS.get(self._kind, 2)
         reason = self.ksp.getConvergedReason()
         if reason <= 0:

@@ -4,22 +4,24 @@ r"""Krylov iteration preconditioned by the factor of another matrix of the seque
    M^{-1} = S\, R^{-1} S, \qquad S = I \text{ (plain)}, \qquad
    S = (\operatorname{diag} R / \operatorname{diag} A)^{1/2} \text{ (rescaled)}
 
-with the factor (or the AMG hierarchy) of whatever R was set up last, an earlier matrix of the sequence, or once some
-samples have been seen the mean of the scaled ones (`ScaledMean`). Rescaling makes the contrast of
-a smooth coefficient harmless; coefficients that jump gain nothing from it, and the plain form then
-does better.
+with the factor (or the AMG hierarchy) of whatever R was set up last, an earlier matrix of the
+sequence, or once some samples have been seen the mean of the scaled ones (`ScaledMean`). Rescaling
+makes the contrast of a smooth coefficient harmless; coefficients that jump gain nothing from it,
+and the plain form then does better.
 
 Refresh rule: the mean is factored after 8 samples; otherwise a new factor is computed when the
-iterations lost since the last one cost more than it.
+iterations lost since the last one cost more than it, or at once when an iteration does not arrive.
 """
 
 import time
+from dataclasses import replace
 from typing import Any, final
 
 from solvers.backend import PETSc
-from solvers.sequence.preconditioner import Preconditioner
+from solvers.errors import LinearSolveError
 from solvers.sequence.krylov_run import KrylovRun
 from solvers.sequence.method import Method, Outcome, Target
+from solvers.sequence.preconditioner import Preconditioner
 from solvers.sequence.report import Work
 from solvers.sequence.scaling import ScaledMean
 from solvers.sequence.system import System
@@ -28,6 +30,9 @@ __all__ = ["LaggedMethod"]
 
 # Samples after which the mean of the scaled matrices is settled and factored.
 _SETTLED = 8
+# Iterations after which a factor is known not to fit, and how a solve ends then.
+_PATIENCE = 120
+_MISFIT = frozenset({"iteration-limit", "stagnation", "breakdown", "indefinite-preconditioner"})
 # What a factorisation costs in iterations, where clocks must not decide.
 _WORTH = 20
 
@@ -79,29 +84,39 @@ class LaggedMethod(Method):
         outer.setPythonContext(self._shell)
         self._mean = ScaledMean() if rescaled else None
         self._clock = clock
-        self._version = -1
+        # The version of the matrix, and the set-up of the factor, that were rescaled last.
+        self._version, self._setup = -1, -1
         # The factor these iterations belong to, their best count, and what was lost since.
         self._content, self._best, self._lost = -1, 0, 0.0
 
     def prepare(self, system: System) -> Work:
         """Compute a factor if it is due, and rescale for the present values."""
-        if self._version == system.version and self._factor.content >= 0:
+        now = (system.version, self._factor.setups)
+        if (self._version, self._setup) == now and self._factor.content >= 0:
             return Work()
         started, setups = time.perf_counter(), 0
         self._run.ksp.setOperators(system.matrix)
-        if self._mean is not None and self._mean.count < _SETTLED and self._version != system.version:
+        new = self._version != system.version
+        if new and self._mean is not None and self._mean.count < _SETTLED:
             self._mean.add(system)
-        if self._due():
+        if self._due(system):
             self._refresh(system)
             setups = 1
         if self._mean is not None:
             self._rescale(system)
-        self._version = system.version
+        self._version, self._setup = system.version, self._factor.setups
         return Work(setups=setups, setup_seconds=time.perf_counter() - started)
 
     def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
-        """Iterate; see `Method.solve`."""
-        outcome = self._run.solve(system, b, x, target)
+        """Iterate; see `Method.solve`. A factor that fits too badly is replaced on the way."""
+        patience = replace(target, iterations=min(target.iterations, _PATIENCE))
+        outcome = self._run.solve(system, b, x, patience)
+        # A limit below that is a budget, which is not to be exceeded by a factorisation.
+        ended = outcome.reason != "iteration-limit" or target.iterations > _PATIENCE
+        if ended and outcome.reason in _MISFIT and self._factor.content != system.version:
+            again = self._with_own_factor(system, b, x, target)
+            again.work.add(outcome.work)
+            return again
         if outcome.converged:
             self._watch(outcome.work)
         return outcome
@@ -114,12 +129,32 @@ class LaggedMethod(Method):
         if self._shell.scale is not None:
             self._shell.scale.destroy()
 
-    def _due(self) -> bool:
+    def _with_own_factor(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
+        """Factor the present matrix and start again."""
+        started = time.perf_counter()
+        try:
+            self._factor.compute(system.matrix, system.version)
+        except LinearSolveError as error:
+            return Outcome(error.reason, Work(setups=1))
+        if self._mean is not None:
+            self._rescale(system)
+        self._setup = self._factor.setups
+        seconds = time.perf_counter() - started
+        x.zeroEntries()
+        outcome = self._run.solve(system, b, x, target)
+        outcome.work.add(Work(setups=1, setup_seconds=seconds))
+        return outcome
+
+    def _due(self, system: System) -> bool:
         if self._factor.content < 0:
             return True
+        if self._factor.content == system.version:
+            return False
         if self._mean is not None and self._mean.count >= _SETTLED:
             return self._factor.content > 0  # a single sample is in its place
-        return self._lost > (self._factor.seconds if self._clock else _WORTH)
+        due = self._lost > (self._factor.seconds if self._clock else _WORTH)
+        # One clock for all ranks, or some would wait for the others for ever.
+        return bool(system.comm.bcast(due)) if self._clock else due
 
     def _refresh(self, system: System) -> None:
         if self._mean is None or self._mean.count < _SETTLED:

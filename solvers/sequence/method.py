@@ -1,8 +1,8 @@
 """The interface of a way to solve the systems of a sequence."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Any, final
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, final
 
 from solvers.sequence.report import Work
 from solvers.sequence.system import System
@@ -33,6 +33,16 @@ class Target:
         """Largest admissible norm of the true residual."""
         return self.rtol * self.norm
 
+    def within(self, seconds: float) -> Self:
+        """Return the target with a limit on the time."""
+        return replace(self, budget=seconds) if seconds < float("inf") else self
+
+    def counted(self, products: float, each: float) -> Self:
+        """Return the target with a limit on iterations that cost `each`, at least one of them."""
+        if not products < float("inf"):
+            return self
+        return replace(self, iterations=max(int(products / each), 1))
+
 
 @final
 @dataclass
@@ -62,9 +72,11 @@ class Method(ABC):
     Attributes
     ----------
     keeps_setup : whether a set-up serves several matrices, so that its cost is shared
+    uses_guess : whether a good initial guess saves work
     """
 
     keeps_setup: bool = False
+    uses_guess: bool = True
 
     @abstractmethod
     def prepare(self, system: System) -> Work:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, final
 
-from solvers.backend import PETSc
+from solvers.backend import MPI, PETSc
 from solvers.errors import LinearSolveError
 from solvers.sequence.options import configured, unique_prefix
 from solvers.sequence.report import Work
@@ -66,11 +66,15 @@ class Preconditioner:
     Attributes
     ----------
     content : what it was made of: a version of the matrix, 0 for anything else, -1 for nothing
+    setups : number of set-ups so far
     seconds : duration of the last set-up
     """
 
     def __init__(self, system: System, options: Mapping[str, str]) -> None:
         self._options = dict(options)
+        # PETSc's own LU does not pivot; matrices that need it are left to MUMPS.
+        alone = options["pc_type"] == "lu" and "pc_factor_mat_solver_type" not in options
+        self._pivoting = mumps_options(system) if alone else {}
         self._pc: Any = None
         # PETSc keeps the symbolic phase for the same matrix object only: values are copied here.
         self._matrix: Any = None
@@ -78,6 +82,7 @@ class Preconditioner:
         self._definite = system.traits.definite
         self._symmetric = system.traits.symmetric
         self.content = -1
+        self.setups = 0
         self.seconds = 0.0
 
     @property
@@ -97,14 +102,27 @@ class Preconditioner:
         started = time.perf_counter()
         self.content = -1
         try:
-            self._set_up(matrix)
-        except PETSc.Error as error:
-            said = str(error).splitlines()[-1]
-            raise self._broken(f"a zero pivot ({said})", self._failure) from error
+            self._try(matrix)
+        except LinearSolveError:
+            if not self.pivot():
+                raise
+            self._try(matrix)
         self._matrix.getDiagonal(self._diagonal)
         self.content = content
+        self.setups += 1
         self.seconds = time.perf_counter() - started
         return Work(setups=1, setup_seconds=self.seconds)
+
+    def pivot(self) -> bool:
+        """Exchange a factorisation without pivoting for one with it; False if there is none.
+
+        The next `compute` and all later ones use it.
+        """
+        if not self._pivoting:
+            return False
+        self.destroy()
+        self._options, self._pivoting = self._pivoting, {}
+        return True
 
     def apply(self, x: Any, y: Any) -> None:
         """Apply once: for a factor ``y = A^-1 x``."""
@@ -126,13 +144,21 @@ class Preconditioner:
     def _failure(self) -> str:
         return "singular" if self._options["pc_type"] in _FACTORS else "preconditioner"
 
+    def _try(self, matrix: Any) -> None:
+        try:
+            self._set_up(matrix)
+        except PETSc.Error as error:
+            said = str(error).splitlines()[-1]
+            raise self._broken(f"a zero pivot ({said})", self._failure) from error
+
     def _set_up(self, matrix: Any) -> None:
         if self._pc is not None:
             matrix.copy(self._matrix, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
             self._pc.setUp()
         else:
             self._first(matrix)
-        if self._pc.getFailedReason():
+        # Blocks may fail on some ranks only.
+        if matrix.comm.tompi4py().allreduce(bool(self._pc.getFailedReason()), MPI.LOR):
             raise self._broken("a zero pivot", self._failure)
         if self._definite and self._options["pc_type"] in _FACTORS:
             negative = self._negative_pivots()

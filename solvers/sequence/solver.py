@@ -7,11 +7,14 @@ again. Each solution meets the tolerance on the true residual, or the solve ends
 reason.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, final
 
+from infra.errors import UserError
 from solvers.errors import LinearSolveError
-from solvers.sequence.configurations import Configuration, Plan, configurations, named
+from solvers.sequence.configurations import Configuration, Plan, arms, configurations, given, named
 from solvers.sequence.direct import DirectMethod
 from solvers.sequence.guess import SolutionHistory
 from solvers.sequence.method import Method, Outcome, Target
@@ -19,18 +22,16 @@ from solvers.sequence.report import LinearReport, Work
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
 from solvers.sequence.traits import Traits
-from solvers.sequence.trouble import advice, attainable
+from solvers.sequence.trouble import attainable, complaint, conclusive
 from solvers.settings import LinearSettings
-from solvers.tuning.rules import Arm, Choice, TuningRules
+from solvers.tuning.rules import Choice, TuningRules
 from solvers.tuning.tuner import Tuner
 
 __all__ = ["SequenceSolver"]
 
-# Reasons that no other configuration can change.
-_FINAL = frozenset({"indefinite", "not-finite", "singular", "tolerance-below-round-off"})
 # Relative residuals that are small by any measure.
 _SMALL = 1e-6
-# Configurations tried on one system before it is given up.
+# Configurations tried on one system before the direct one, if it was not among them.
 _ATTEMPTS = 3
 
 
@@ -47,11 +48,18 @@ class SequenceSolver:
     horizon : solves expected; set-ups are judged by their share of it
     seed : seed of the choice among configurations
     guess : ``"history"`` (from previous solutions, where that pays) or ``"given"`` (x as it is)
+    options : PETSc options that are used instead of any choice; then every refill counts as new
+        values, unseen
+
+    Attributes
+    ----------
+    name : as given
+    total, solves : what all solves so far have cost, and their number
 
     Raises
     ------
     UserError
-        For a method that is not offered for these traits.
+        For a method that is not offered for these traits, or options that PETSc does not know.
     """
 
     def __init__(
@@ -64,22 +72,28 @@ class SequenceSolver:
         horizon: int = 200,
         seed: int = 0,
         guess: Literal["history", "given"] = "history",
+        options: Mapping[str, str] | None = None,
     ) -> None:
-        self.name = name
+        self.name, self.total, self.solves = name, Work(), 0
         self._settings = settings
-        self._system = System(matrix, traits)
+        self._system = System(matrix, traits, recognise=options is None)
         self._toolbox = Toolbox(self._system)
         plan = Plan(horizon, seed, clock=settings.cost == "seconds")
-        self._offered = configurations(self._system, plan)
-        self._fixed = (
-            None if settings.method == "auto" else named(settings.method, self._offered)
-        )
+        if options is None:
+            self._offered = configurations(self._system, plan)
+        else:
+            self._offered = (given(name, options, settings.rtol),)
+        alone = "given" if options is not None else settings.method
+        self._fixed = None if alone == "auto" else named(alone, self._offered)
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
-        self._tuner = self._make_tuner(plan)
+        rules = TuningRules(horizon=horizon)
+        self._tuner = Tuner(arms(self._offered), seed=seed, cost=settings.cost, rules=rules)
         self._iterations = 0.0
         self._stale = True
         self._used: set[str] = set()
+        if options is not None:
+            self._method(self._offered[0])  # wrong options are told at once
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -102,13 +116,17 @@ class SequenceSolver:
         ------
         LinearSolveError
             If the system cannot be solved to the tolerance; `reason` names the cause. The next
-            system is solved with a clean state.
+            system is solved with a clean state, and `x` is zero.
         """
         try:
-            return self._solve(b, x, context)
+            report = self._solve(b, x, context)
         except LinearSolveError:
+            x.zeroEntries()  # may hold NaN, and be the next guess
             self._clear()
             raise
+        self.total.add(report.work)
+        self.solves += 1
+        return report
 
     def solve_many(self, right: Any, solution: Any) -> Work:
         """Solve for all columns of a dense matrix with one factorisation; collective.
@@ -116,12 +134,21 @@ class SequenceSolver:
         Parameters
         ----------
         right, solution : dense PETSc matrices (size, m)
+
+        Raises
+        ------
+        LinearSolveError
+            If a column cannot be solved to the tolerance, see `solve`.
         """
-        self._look()
-        method = self._method(named("direct", self._offered))
-        assert isinstance(method, DirectMethod), "the configuration of this name"
-        work = method.prepare(self._system)
-        work.add(method.solve_many(right, solution))
+        try:
+            self._look()
+            method = self._method(named("direct", self._offered))
+            assert isinstance(method, DirectMethod), "the configuration of this name"
+            work = method.prepare(self._system)
+            work.add(method.solve_many(self._system, right, solution, self._settings.rtol))
+        except LinearSolveError:
+            self._clear()
+            raise
         return work
 
     def state(self) -> Mapping[str, Any]:
@@ -136,22 +163,19 @@ class SequenceSolver:
         UserError
             If it is the state of another choice of configurations.
         """
-        self._tuner = Tuner.restore(state)
+        tuner = Tuner.restore(state)
+        found = tuple(arm["name"] for arm in tuner.state()["arms"])
+        if found != self.arms:
+            raise UserError(
+                f"saved state of the {self.name} system: expected configurations {self.arms}, "
+                f"received {found}; delete it to begin anew"
+            )
+        self._tuner = tuner
 
     def destroy(self) -> None:
         """Free PETSc's objects; the matrix stays the caller's."""
         self._clear()
         self._system.destroy()
-
-    def _make_tuner(self, plan: Plan) -> Tuner:
-        # The expected best comes first and is the default; what it sets up is there for others.
-        first = self._offered[0]
-        arms = [
-            Arm(one.name, one.cost, one.setup if one is first or one.uses != first.uses else 0.0)
-            for one in self._offered
-        ]
-        rules = TuningRules(horizon=plan.horizon)
-        return Tuner(arms, seed=plan.seed, cost=self._settings.cost, rules=rules)
 
     def _look(self) -> None:
         if self._stale:
@@ -170,26 +194,35 @@ class SequenceSolver:
                 "not-finite",
             )
         self._look()
-        target, work, tried = Target(norm, self._settings.rtol), Work(), []
+        target, work = Target(norm, self._settings.rtol), Work()
+        tried: list[tuple[str, str]] = []
         if self._history is not None:
             iterations = self._iterations
             work.add(self._history.guess(self._system, b, x, target.rtol, iterations))
         for one, outcome in self._attempts(b, x, target, context):
             work.add(outcome.work)
             if outcome.converged:
-                return self._done(one, x, LinearReport(
+                self._remember(one, x, outcome, alone=not tried)
+                return LinearReport(
                     one.name, "converged", outcome.residual / norm, work, tuple(tried)
-                ))  # fmt: skip
+                )
             tried.append((one.name, outcome.reason))
-            if outcome.reason in _FINAL:
+            if conclusive(outcome.reason, direct=not self._method(one).uses_guess):
                 break
-        raise LinearSolveError(self._complaint(tried, outcome, target, work), outcome.reason)
+        if not self._system.same_pattern():
+            outcome.reason = "pattern"
+        message = complaint(self.name, tried, outcome, target, work)
+        raise LinearSolveError(message, outcome.reason)
 
-    def _done(self, one: Configuration, x: Any, report: LinearReport) -> LinearReport:
-        if self._history is not None:
-            self._history.keep(x)
-        self._iterations = report.work.iterations * (1.0 + one.application)
-        return report
+    def _remember(self, one: Configuration, x: Any, outcome: Outcome, *, alone: bool) -> None:
+        """Keep the solution, and how many iterations a solve from zero takes."""
+        if self._history is None:
+            return
+        self._history.keep(x)
+        taken = outcome.work.iterations * (1.0 + one.application)
+        if alone and self._method(one).uses_guess:
+            taken = self._history.from_zero(taken, self._iterations)
+        self._iterations = taken
 
     def _attempts(
         self, b: Any, x: Any, target: Target, context: Sequence[float]
@@ -199,7 +232,9 @@ class SequenceSolver:
             yield self._fixed, self._run(self._fixed, b, x, target)
             return
         choice: Choice | None = self._tuner.choose(context)
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS + 1):
+            if choice is not None and attempt == _ATTEMPTS:
+                choice = self._last_resort(choice)
             if choice is None:
                 return
             one = self._offered[choice.arm]
@@ -208,12 +243,20 @@ class SequenceSolver:
             yield one, outcome
             x.zeroEntries()
 
+    def _last_resort(self, choice: Choice) -> Choice | None:
+        """Return the direct configuration, which does not depend on convergence."""
+        direct = self.arms.index("direct")
+        if direct in choice.tried:
+            return None
+        return replace(choice, arm=direct, name="direct", budget=float("inf"))
+
     def _run(self, one: Configuration, b: Any, x: Any, target: Target) -> Outcome:
-        method = self._method(one)
+        method, started = self._method(one), time.perf_counter()
         try:
             work = method.prepare(self._system)
         except LinearSolveError as error:
-            return Outcome(error.reason)
+            seconds = time.perf_counter() - started
+            return Outcome(error.reason, Work(setups=1, setup_seconds=seconds))
         outcome = method.solve(self._system, b, x, target)
         outcome.work.add(work)
         if not outcome.converged and attainable(self._system, x, outcome.residual):
@@ -223,12 +266,9 @@ class SequenceSolver:
         return outcome
 
     def _limited(self, target: Target, choice: Choice, one: Configuration) -> Target:
-        if not choice.budget < float("inf"):
-            return target
         if self._settings.cost == "seconds":
-            return Target(target.norm, target.rtol, choice.budget, target.iterations)
-        limit = max(int(choice.budget / (1.0 + one.application)), 1)
-        return Target(target.norm, target.rtol, None, limit)
+            return target.within(choice.budget)
+        return target.counted(choice.budget, 1.0 + one.application)
 
     def _tell(self, choice: Choice, one: Configuration, outcome: Outcome) -> Choice | None:
         work = outcome.work
@@ -239,10 +279,10 @@ class SequenceSolver:
             setup = work.setups * (one.setup if one.name not in self._used else one.refill)
             solve = work.operator + one.application * work.preconditioner
         keeps = one.name not in self._used or self._method(one).keeps_setup
-        once = setup if keeps else 0.0
+        # A set-up that failed serves no later solve.
+        once = setup if keeps and work.operator else 0.0
         self._used.add(one.name)
-        aborted = not outcome.converged
-        return self._tuner.tell(choice, setup + solve, setup=once, aborted=aborted)
+        return self._tuner.tell(choice, setup + solve, setup=once, aborted=not outcome.converged)
 
     def _method(self, one: Configuration) -> Method:
         if one.name not in self._methods:
@@ -259,13 +299,3 @@ class SequenceSolver:
             self._history.clear()
         self._stale = True
         self._system.forget()
-
-    def _complaint(
-        self, tried: list[tuple[str, str]], outcome: Outcome, target: Target, work: Work
-    ) -> str:
-        names = ", ".join(f"{name} ({reason})" for name, reason in tried)
-        return (
-            f"the {self.name} system was not solved: expected a relative residual of "
-            f"{target.rtol:.1e}, received {outcome.residual / target.norm:.1e} after "
-            f"{work.iterations} iterations of {names}. " + advice(outcome.reason)
-        )

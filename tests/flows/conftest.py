@@ -212,7 +212,7 @@ def served(folder: Folder, server: Server) -> Folder:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def computed() -> Callable[[Study], ZarrStore]:
     """Give a function that computes a study with plain MPI jobs, without Prefect."""
 

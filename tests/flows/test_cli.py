@@ -5,16 +5,21 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import psutil
 import pytest
 
+from flows.dry_run import preview
+from flows.families import FAMILIES
 from flows.plan import prepare
 from flows.publish import publish
 from flows.study import Study
 from infra.catalog import Catalog
+from infra.records import FailureRecord
+from infra.testing import example_provenance, write_all
 from infra.zarr_store import ZarrStore
 
 type Done = "subprocess.CompletedProcess[str]"
@@ -63,7 +68,7 @@ def test_mistakes_in_a_run_are_refused_at_once(
     [
         (["show", "tiny"], 2, "dataset tiny: expected the folder of a dataset"),
         (["show"], 2, "--dataset"),
-        (["show", "tiny", "--field", "sped"], 2, "speed"),
+        (["show", "tiny", "--frame", "last"], 2, "--frame"),
         (["up", "--port", "99999"], 2, "65535"),
         (["generate"], 2, "generate"),
     ],
@@ -91,6 +96,70 @@ def test_a_dry_run_shows_the_samples_and_writes_nothing(folder: Any) -> None:
     assert set(folder.path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ([], "exists: 1 of 3 samples committed, 1 failed; a run computes 1"),
+        (["--set", "description=Other words."], "exists: 1 of 3 samples committed"),
+        (["--set", "time.end=0.2"], "another dataset has this name"),
+        (
+            [
+                "--set",
+                "problem={name: cavity}",
+                "--set",
+                "parameters={lid_speed: {low: 1, high: 2}}",
+            ],
+            "another dataset has this name",
+        ),
+    ],
+)
+def test_a_dry_run_tells_of_a_dataset_that_exists(
+    folder: Any, changes: list[str], text: str
+) -> None:
+    prepare(folder.study())
+    store = folder.store()
+    with store.sink(store.samples[0]) as sink:
+        write_all(sink, store.description)
+    store.fail(FailureRecord(store.samples[1], "diverged", "too fast", example_provenance()))
+    before = {path: path.stat().st_mtime_ns for path in (folder.path / "out").rglob("*")}
+    done = folder.romflow("run", "generate-ns-data", "--study", "tiny.yaml", "--dry-run", *changes)
+    assert_told(done, 0)
+    assert text in done.stdout
+    assert ("would be refused: The dataset exists with another layout" in done.stdout) == (
+        "another" in text
+    )
+    after = {path: path.stat().st_mtime_ns for path in (folder.path / "out").rglob("*")}
+    assert after == before
+
+
+def test_a_dry_run_without_mpi_says_what_is_missing(
+    folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(folder.path / "python"))
+    monkeypatch.setenv("PATH", "")
+    (obstacle,) = preview(folder.study()).obstacles
+    assert "mpiexec: expected" in obstacle
+
+
+def test_the_flows_of_all_families_are_listed_and_help(folder: Any) -> None:
+    done = folder.romflow("run", "--help")
+    assert_told(done, 0)
+    for family in FAMILIES.values():
+        assert family.flow in done.stdout
+        assert family.summary in done.stdout
+    helped = folder.romflow("run", "generate-poisson-data", "--help")
+    assert_told(helped, 0)
+    for word in ("--study", "poisson-demo", "--set", "--dry-run", "--retry-failed"):
+        assert word in helped.stdout
+
+
+def test_a_study_of_another_family_is_refused_at_once(folder: Any) -> None:
+    done = folder.romflow("run", "generate-darcy-data", "--study", folder.file())
+    assert_told(done, 2, "study tiny.yaml: generate-darcy-data expected one of the problems darcy")
+    assert "romflow run generate-ns-data" in done.stderr
+    assert not (folder.path / "out").exists()
+
+
 @pytest.mark.mpi
 def test_studies_and_datasets_are_listed_and_shown(folder: Any, computed: Compute) -> None:
     study = folder.study(run={"ranks": 1, "chunk_size": 3})
@@ -106,6 +175,8 @@ def test_studies_and_datasets_are_listed_and_shown(folder: Any, computed: Comput
     assert "3 of 3 committed, 0 failed" in done.stdout
     assert (folder.path / "new/a.png").read_bytes().startswith(b"\x89PNG")
     assert (folder.path / "new/a.gif").read_bytes().startswith(b"GIF89a")
+    done = folder.romflow("show", "out/tiny", "--field", "sped")
+    assert_told(done, 2, "field: expected one of speed, vorticity, pressure, received 'sped'")
     done = folder.romflow("show", "out/tiny", "--sample", 7)
     assert_told(done, 2, "sample: expected 0 to 2, received 7")
     done = folder.romflow("show", "out/tiny", "--output", "tiny.yaml/a.png")

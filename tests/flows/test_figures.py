@@ -18,7 +18,7 @@ from flows.figures import (
 )
 from flows.figures.fields import FlowReader
 from flows.figures.limits import field_limits
-from flows.figures.overview import chosen_samples
+from flows.figures.samples import chosen_samples
 from flows.figures.text import parameter_text, wrapped
 from infra.errors import UserError
 from infra.records import Sample

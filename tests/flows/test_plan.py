@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flows.plan import Plan, design, prepare, size_on_disk
+from flows.design import design, size_on_disk
+from flows.plan import Plan, prepare
 from flows.study import Study, with_settings
 from infra.errors import StorageAccessError, StoreMismatchError, UserError
 from infra.records import FailureRecord
@@ -61,9 +62,19 @@ def test_neighbours_in_a_chunk_are_neighbours_in_parameter_space(study: Study) -
 
 
 def test_a_fixed_number_is_the_same_in_all_samples(study: Study) -> None:
-    samples = design(with_settings(study, ["parameters={viscosity: 0.02}"])).samples
+    cavity = "problem={name: cavity, settings: {cells: 8}}"
+    parameters = "parameters={viscosity: 0.02, lid_speed: {low: 1.0, high: 2.0}}"
+    samples = design(with_settings(study, [cavity, parameters])).samples
     assert {sample.mu["viscosity"] for sample in samples} == {0.02}
+    assert len({sample.mu["lid_speed"] for sample in samples}) == len(samples)
     assert len({sample.seed for sample in samples}) == len(samples)
+
+
+def test_samples_that_would_all_be_equal_are_refused(study: Study) -> None:
+    equal = with_settings(study, ["parameters={viscosity: 0.02}"])
+    with pytest.raises(UserError, match=r"range for 7 samples.*\(viscosity\)"):
+        design(equal)
+    assert len(design(with_settings(equal, ["sampling.samples=1"])).samples) == 1
 
 
 def test_jobs_hold_what_their_chunk_needs(study: Study) -> None:
@@ -152,7 +163,10 @@ def test_another_study_in_the_same_folder_is_refused(study: Study, change: str) 
         (["parameters.viscosity.high=30"], "inside [0.0001, 1.0] m2 s-1"),
         (["sampling.method=sobl"], "received 'sobl'"),
         (
-            ["problem={name: cylinder}", "parameters={centre_y: 0.1, radius: 0.09}"],
+            [
+                "problem={name: cylinder}",
+                "parameters={centre_y: {low: 0.1, high: 0.11}, radius: 0.09}",
+            ],
             "cannot be computed; the first, sample 0",
         ),
     ],
@@ -165,6 +179,22 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
         prepare(study)
     assert text in str(caught.value)
     assert not study.output.exists()
+
+
+def test_another_sentence_is_no_other_study(study: Study) -> None:
+    plan = prepare(study)
+    commit(open_store(study.dataset), 2)
+    reworded = with_settings(study, ["description=The same numbers in other words."])
+    assert left(prepare(reworded)) == [i for i in left(plan) if i != 2]
+    with pytest.raises(StoreMismatchError, match=r"samples\.0"):
+        prepare(with_settings(reworded, ["sampling.seed=4"]))
+
+
+def test_a_dataset_of_another_problem_is_refused_by_its_name(study: Study) -> None:
+    prepare(study)
+    other = ["problem={name: cavity}", "parameters={lid_speed: {low: 1.0, high: 2.0}}"]
+    with pytest.raises(StoreMismatchError, match=r"attrs\.study\.problem.*taylor-green"):
+        prepare(with_settings(study, other))
 
 
 def test_without_mpi_nothing_is_written(

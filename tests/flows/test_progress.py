@@ -1,6 +1,7 @@
 """Progress is what the logs say, line by line; the display shows it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,26 @@ def test_messages_are_for_people_and_come_once(plan: Plan) -> None:
         "sample 1: failed (diverged): too fast",
     )
     assert follower.look().messages == ()
+
+
+def test_a_crowd_of_quick_samples_is_told_in_one_line_and_failures_one_by_one(plan: Plan) -> None:
+    follower = Follower(plan)
+    say(plan.chunks[0], *({**DONE, "sample": i} for i in range(50)), FAILED)
+    assert follower.look().messages == (
+        "50 more samples committed",
+        "sample 1: failed (diverged): too fast",
+    )
+
+
+def test_a_steady_sample_counts_as_one_and_has_no_steps(plan: Plan) -> None:
+    steady = replace(plan, n_frames=0)
+    follower = Follower(steady)
+    assert steady.steady
+    assert not plan.steady
+    say(plan.chunks[0], START, {**DONE, "seconds": 0.0123})
+    now = follower.look()
+    assert (now.frames, now.frames_done, now.fraction) == (6, 2, 2 / 6)
+    assert now.messages == ("sample 0: committed, in 0.012 s",)
 
 
 def test_half_written_lines_wait_for_their_end(plan: Plan) -> None:
@@ -142,3 +163,16 @@ def test_a_terminal_has_a_bar(
     assert shown.out == ""
     assert "2/6 samples, 1 failed" in shown.err
     assert "15/60" in shown.err
+    assert "frames" in shown.err
+
+
+def test_a_bar_over_samples_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Display(6, "samples") as display:
+        display.show(Progress(6, 2, 0, 6, 2, ()))
+    shown = capsys.readouterr().err
+    assert shown.count("samples") >= 2  # what is counted, and how many are committed
+    assert "frames" not in shown

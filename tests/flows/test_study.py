@@ -7,7 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from flows.plan import design
+from flows.design import design
 from flows.study import Study, load_study, shipped_studies, with_settings
 from infra.errors import UserError
 from solvers.parameters import Interval
@@ -57,12 +57,54 @@ def test_shipped_studies_can_be_designed_and_bear_their_files_names(name: str) -
     assert made.problem.name == study.problem.name
 
 
+STEADY = {"problem": {"name": "darcy"}, "parameters": {"contrast": 25.0}}
+
+
+def test_a_steady_study_has_no_time_and_survives_yaml(tmp_path: Path) -> None:
+    study = load_study(written(tmp_path, STEADY))
+    assert study.steady
+    assert study.time is None
+    assert study.description == "Flow through a porous medium."
+    assert load_study(written(tmp_path, study.model_dump(mode="json"))) == study.model_copy(
+        update={"name": "study"}
+    )
+    assert with_settings(study, ["linear.rtol=1e-6"]).linear.rtol == 1e-6
+
+
+def test_what_has_no_effect_is_refused_not_ignored(tmp_path: Path) -> None:
+    text = refusal(tmp_path, {**STEADY, "time": TIME})
+    assert "time: expected none, for the problem darcy is steady, received" in text
+    text = refusal(tmp_path, {**STEADY, "solver": {"rtol": 1e-9}})
+    assert "solver: expected none" in text
+    assert "in the group `linear`" in text
+    text = refusal(tmp_path, {"problem": {"name": "cavity"}, "linear": {"rtol": 1e-9}})
+    assert "in the group `solver`" in text
+    text = refusal(tmp_path, {"problem": {"name": "cavity"}, "time": None})
+    assert "time: expected the output times of the flow cavity" in text
+
+
+def test_the_content_holds_what_has_an_effect_and_nothing_else(tmp_path: Path) -> None:
+    steady, flow = load_study(written(tmp_path, STEADY)).content(), Study().content()
+    common = {"name", "description", "problem", "parameters", "sampling"}
+    assert set(steady) == common | {"linear"}
+    assert set(flow) == common | {"time", "solver"}
+
+
+def test_a_random_field_varies_without_being_listed(tmp_path: Path) -> None:
+    study = load_study(written(tmp_path, STEADY))
+    made = design(study)
+    assert {p.name for p in made.space.free} == set(made.problem.random_parameters)
+    fixed = design(with_settings(study, ["parameters.xi_0=1.5"]))
+    assert {sample.mu["xi_0"] for sample in fixed.samples} == {1.5}
+    assert len({sample.mu["xi_1"] for sample in fixed.samples}) == len(fixed.samples)
+
+
 def test_a_study_that_names_its_problem_has_nothing_of_the_demo(tmp_path: Path) -> None:
     study = load_study(written(tmp_path, {"problem": {"name": "cavity"}}))
     assert study.problem.settings == {}
     assert study.parameters == {}
     assert "cylinder" not in study.description
-    design(study)
+    design(with_settings(study, ["sampling.samples=1"]))
 
 
 @pytest.mark.parametrize(

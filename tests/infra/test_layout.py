@@ -96,7 +96,7 @@ FAULTS: dict[str, tuple[Callable[[], Layout], str]] = {
     "infinite mu": (lambda: with_sample(mu={"speed": 1.0, "viscosity": np.inf}), "finite"),
     "seed": (lambda: with_sample(seed=-1), "seed"),
     "times": (lambda: changed(times=np.array([0.0, 0.0])), "increasing"),
-    "no times": (lambda: changed(times=np.array([])), "increasing"),
+    "frames without times": (lambda: changed(times=np.array([])), "no output times"),
     "size": (lambda: changed(dims={"node": 0, "face": 2, "corner": 3}), "at least 1"),
 }
 

@@ -11,19 +11,28 @@ from typing import Any, final
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import spsolve
 
 from infra.cluster import find_mpiexec
+from infra.layout import Layout
 from infra.records import CommitRecord, Provenance, Sample
 from infra.stream import MemorySink, Trajectory
 from infra.zarr_store import ZarrStore, open_store
 from solvers.backend import MPI, dolfinx
 from solvers.chunk import ChunkJob, make_problem, save_mesh
 from solvers.grids import graded, rectangle
+from solvers.linear_space import distribute_linear
+from solvers.matrix_system import MatrixSystem
 from solvers.mesh import FloatArray, ReferenceMesh, reorder_for_locality
 from solvers.model import FlowModel
 from solvers.problem import Problem
-from solvers.settings import SolverSettings, TimeSettings
+from solvers.settings import LinearSettings, SolverSettings, TimeSettings
 from solvers.snapshots import flow_layout, geometry_varies
+from solvers.steady_case import MatrixEquation, SteadyCase
+from solvers.steady_snapshots import steady_layout
+from solvers.steady_system import SteadySystem
+from solvers.transport_system import TransportSystem
 
 # Long enough for a loaded machine, short enough to notice a job that hangs.
 DEADLINE = 120
@@ -142,27 +151,35 @@ class Laboratory:
         **solver: Any,
     ) -> Study:
         """Create a study whose samples are the problem's defaults changed by `mus`."""
+        made = make_problem(problem, settings)
+        mesh, samples = made.reference_mesh(), _samples(made, mus)
+        layout = flow_layout("tiny", made, made.space(), samples, mesh, time.times(), {})
+        given = {"time": time, "solver": SolverSettings(**solver)}
+        return self._written(layout, mesh, problem=problem, settings=dict(settings), **given)
+
+    def steady(
+        self,
+        problem: str,
+        settings: Mapping[str, Any],
+        mus: Sequence[Mapping[str, float]],
+        **linear: Any,
+    ) -> Study:
+        """Create a study of a steady problem whose samples are its defaults changed by `mus`."""
+        made = make_problem(problem, settings)
+        mesh, samples = made.reference_mesh(), _samples(made, mus)
+        layout = steady_layout("tiny", made, made.space(), samples, mesh, {})
+        given = {"linear": LinearSettings(**linear)}
+        return self._written(layout, mesh, problem=problem, settings=dict(settings), **given)
+
+    def _written(self, layout: Layout, mesh: ReferenceMesh, **job: Any) -> Study:
         root = self.folder / f"study-{len(self.made)}"
         root.mkdir()
         self.made.append(root)
-        made = make_problem(problem, settings)
-        mesh = made.reference_mesh()
-        samples = [Sample(i, {**made.defaults, **mu}, i) for i, mu in enumerate(mus)]
         save_mesh(root / "mesh.npz", mesh)
-        layout = flow_layout("tiny", made, made.space(), samples, mesh, time.times(), {})
         ZarrStore(root / "dataset").create(layout)
-        job = ChunkJob(
-            number=0,
-            dataset=root / "dataset",
-            mesh=root / "mesh.npz",
-            code=root,
-            problem=problem,
-            settings=dict(settings),
-            samples=tuple(range(len(samples))),
-            time=time,
-            solver=SolverSettings(**solver),
-        )
-        return Study(root, job)
+        places = {"dataset": root / "dataset", "mesh": root / "mesh.npz", "code": root}
+        samples = tuple(range(len(layout.samples)))
+        return Study(root, ChunkJob(number=0, samples=samples, **places, **job))
 
     def start(self, ranks: int, *arguments: object) -> subprocess.Popen[str]:
         """Start ``mpiexec -n ranks python -m solvers ...`` with warnings as errors."""
@@ -192,6 +209,38 @@ class Laboratory:
         return study
 
 
+def _samples(problem: Problem, mus: Sequence[Mapping[str, float]]) -> list[Sample]:
+    return [Sample(i, {**problem.defaults, **mu}, i) for i, mu in enumerate(mus)]
+
+
+@pytest.fixture(scope="session")
+def system_of() -> Callable[[ReferenceMesh, SteadyCase], SteadySystem]:
+    """Give a function that makes the linear systems of a case on this process alone."""
+
+    def make(mesh: ReferenceMesh, case: SteadyCase) -> SteadySystem:
+        if isinstance(case.equation, MatrixEquation):
+            return MatrixSystem(case, MPI.COMM_SELF)
+        return TransportSystem(distribute_linear(mesh, MPI.COMM_SELF), case)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def solution(
+    system_of: Callable[[ReferenceMesh, SteadyCase], SteadySystem],
+) -> Callable[[ReferenceMesh, SteadyCase], FloatArray]:
+    """Give a function that solves a case with SciPy, (n_vertices, n_unknowns)."""
+
+    def solve(mesh: ReferenceMesh, case: SteadyCase) -> FloatArray:
+        system = system_of(mesh, case)
+        system.refill(case)
+        pointers, columns, values = system.matrix.getValuesCSR()
+        matrix = csr_array((values, columns, pointers)).tocsc()
+        return system.gather(spsolve(matrix, system.right(case)))
+
+    return solve
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Laboratory:
     return Laboratory(tmp_path_factory.mktemp("lab"))
@@ -209,7 +258,7 @@ def solve() -> Callable[..., dict[int, Trajectory]]:
         **solver: Any,
     ) -> dict[int, Trajectory]:
         mesh = problem.reference_mesh() if mesh is None else mesh
-        samples = [Sample(i, {**problem.defaults, **mu}, i) for i, mu in enumerate(mus)]
+        samples = _samples(problem, mus)
         layout = flow_layout("memory", problem, problem.space(), samples, mesh, time.times(), {})
         model = FlowModel(
             problem,

@@ -270,7 +270,7 @@ def test_restrict_lists_every_violation_at_once() -> None:
     [
         ({"name": "two words"}, "name: expected letters"),
         ({"unit": " "}, "unit: expected a unit"),
-        ({"scale": "square"}, "scale: expected linear or log"),
+        ({"scale": "square"}, "scale: expected linear, log or normal"),
         ({"low": 3.0}, "expected low <= high"),
         ({"high": math.inf}, "expected a finite range"),
         ({"low": math.nan}, "expected a finite range"),

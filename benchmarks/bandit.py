@@ -1,0 +1,94 @@
+"""The bandit over solver configurations: its total against the best fixed one and the default.
+
+Also the setting of Khodak et al. (2024), arXiv:2310.02246: the relaxation factor of SSOR as arms,
+iterations as cost, shifted matrices A + c I.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from _families import Family, darcy, of_problem
+from _own_race import Runner, race
+from _report import ROOT, Report, arguments
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+__all__ = ["main"]
+
+
+def families(samples: int, *, quick: bool) -> list[Family]:
+    """Return three families whose best configurations differ."""
+    n, cube = (64, 16) if quick else (100, 32)
+    return [
+        darcy(n, 2, 25.0, samples),
+        darcy(cube, 3, 25.0, samples),
+        of_problem("convection-diffusion", {"cells": 48 if quick else 100}, samples),
+    ]
+
+
+def one(report: Report, family: Family, samples: int) -> tuple[Family, Runner, list[Runner]]:
+    """Race on one family and add its table and targets."""
+    auto, *fixed = race(family, samples, grid=False)
+    able = sorted((f for f in fixed if not f.stopped), key=lambda f: f.total)
+    best = able[0]
+    default = next(f for f in fixed if f.name == auto.solver.arms[0])
+    report.section(f"{family.name}, {family.size} unknowns, {samples} solves")
+    rows: list[list[object]] = [["**learned**", f"**{auto.total:.3f}**", "1.000", _uses(auto)]]
+    rows += [[f.name, f"{f.total:.3f}", f"{f.total / auto.total:.3f}", ""] for f in able]
+    rows += [
+        [f.name, f"stopped after {len(f.seconds)}", f"> {6:.0f}", ""] for f in fixed if f.stopped
+    ]
+    report.table(["configuration", "total, s", "of learned", "solves by configuration"], rows)
+    key = family.name.lower().replace(" ", "_").replace(",", "")
+    report.at_most(f"bandit_{key}_against_best_fixed", auto.total / best.total, 1.05)
+    ratio = 0.0 if default.stopped else auto.total / default.total
+    report.at_most(f"bandit_{key}_against_default_{default.name}", ratio, 1.1)
+    return family, auto, able
+
+
+def _uses(auto: Runner) -> str:
+    names = [r.configuration for r in auto.reports]
+    trials = sum(bool(r.tried) for r in auto.reports)
+    used = ", ".join(f"{name} {names.count(name)}" for name in dict.fromkeys(names))
+    return f"{used}; {trials} trials given up"
+
+
+def draw(results: list[tuple[Family, Runner, list[Runner]]], path: Path) -> None:
+    """Draw the cost beyond the best fixed configuration over the solves."""
+    figure, axes = plt.subplots(1, len(results), figsize=(4.6 * len(results), 3.6))
+    for axis, (family, auto, able) in zip(np.atleast_1d(axes), results, strict=True):
+        best = np.cumsum(able[0].seconds)
+        steps = np.arange(1, len(best) + 1)
+        axis.plot(steps, np.cumsum(auto.seconds) - best, "k", lw=2, label="learned")
+        for other in able[1:4]:
+            axis.plot(steps, np.cumsum(other.seconds) - best, lw=1, label=other.name)
+        axis.fill_between(steps, 0, 0.05 * best[-1], color="0.9", label="5 % of the best total")
+        axis.axhline(0, color="0.5", lw=0.8)
+        top = max(0.1 * best[-1], 1.1 * float(np.max(np.cumsum(auto.seconds) - best)))
+        axis.set_ylim(-0.05 * best[-1], 2.5 * top)
+        axis.set_title(f"{family.name}\n{family.size} unknowns, best: {able[0].name}", fontsize=9)
+        axis.set_xlabel("solves")
+        axis.legend(fontsize=7, loc="upper left")
+    np.atleast_1d(axes)[0].set_ylabel("seconds beyond the best fixed")
+    figure.tight_layout()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main() -> int:
+    """Race on three families."""
+    quick = arguments(__doc__).quick
+    report = Report("bandit", "The bandit over solver configurations", quick=quick)
+    samples = 40 if quick else 200
+    results = [one(report, family, samples) for family in families(samples, quick=quick)]
+    name = "bandit-quick.png" if quick else "bandit.png"
+    draw(results, ROOT / "results" / name)
+    report.note(f"![Cost beyond the best fixed configuration]({name})")
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

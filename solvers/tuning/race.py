@@ -1,0 +1,148 @@
+r"""Who leads in one bin of contexts, who may be better, and who cannot be told from the leader.
+
+Costs are robust means (`record.trimmed_mean`) with the amortised set-up. With the estimate
+:math:`\hat c_i`, its number of costs :math:`n_i`, the relative noise s and the age :math:`a_i`
+(solves since its last one), an arm may be as cheap as
+
+.. math::
+   o_i = 2^{-a_i / h} \times \begin{cases}
+     \hat c_i                        & \text{finished before}, \\
+     1.2 \cdot 2^{m_i - 1} \, \ell_i  & \text{aborted } m_i \text{ times, exceeding } \ell_i, \\
+     \pi_i / \tau                    & \text{never run, prior } \pi_i,
+   \end{cases}
+
+where h is the half-life and tau the trust of `TuningRules`. An arm with :math:`o_i` below the
+incumbent's cost is a candidate for a trial; the least comes first, where arms never run count with
+their full prior. So one slow solve removes an arm for some dozens of solves, not for good,
+and an arm that has failed again and again is asked ever more rarely.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import sqrt
+from statistics import median
+from typing import final
+
+from solvers.tuning.rules import Arm, BinState, TuningRules
+
+__all__ = ["Race"]
+
+# A median relative deviation where no costs are known yet, and the least one believed.
+_FIRST_NOISE = 0.05
+_LEAST_NOISE = 0.003
+# Median deviations in one standard deviation of a normal distribution.
+_DEVIATION = 1.4826
+# An arm that was aborted is dearer than its budget by this, before it is doubled at each abort.
+_ABORTED = 1.2
+
+
+@final
+@dataclass(frozen=True)
+class Race:
+    """A reading of a bin's state; it decides nothing about budgets.
+
+    Parameters
+    ----------
+    arms : the configurations
+    rules : half-life, trust, horizon
+    default : index of the default arm
+    state : what is known
+    clock : whether costs are seconds, of which a single one may be far too large
+    """
+
+    arms: Sequence[Arm]
+    rules: TuningRules
+    default: int
+    state: BinState
+    clock: bool
+
+    def estimate(self, arm: int) -> float | None:
+        """Return the expected cost of a solve with its share of set-ups, None before the first."""
+        return self.state.records[arm].estimate(self.rules.horizon)
+
+    @cached_property
+    def finished(self) -> dict[int, float]:
+        """Expected costs of the arms that have finished a solve."""
+        known = {i: self.estimate(i) for i in range(len(self.arms))}
+        return {i: cost for i, cost in known.items() if cost is not None}
+
+    @cached_property
+    def incumbent(self) -> int | None:
+        """The arm of the least expected cost, None before the first solve."""
+        known = self.finished
+        return min(known, key=lambda i: (known[i], i != self.default)) if known else None
+
+    @cached_property
+    def scale(self) -> float:
+        """Cost of one unit of the priors: the median over the arms that have finished."""
+        ratios = [cost / self.state.priors[i] for i, cost in self.finished.items()]
+        return median(ratios) if ratios else 1.0
+
+    @cached_property
+    def noise(self) -> float:
+        """Relative standard deviation of a cost, robust, pooled over the arms."""
+        seen = [r.noise() for r in self.state.records if len(r.costs) > 2]
+        typical = median(seen) if seen else _FIRST_NOISE
+        return _DEVIATION * max(typical, _LEAST_NOISE)
+
+    def predicted(self, arm: int) -> float:
+        """Return what the prior says, in units of cost."""
+        return self.state.priors[arm] * self.scale
+
+    def optimistic(self, arm: int) -> float:
+        """Return the cost that this arm may have, o_i above."""
+        record, rules = self.state.records[arm], self.rules
+        if not record.uses and not record.aborts:
+            return self.predicted(arm) / rules.trust
+        forgotten = 0.5 ** ((self.state.solves - record.last - 1) / rules.half_life)
+        cost = record.estimate(rules.horizon)
+        if cost is None:
+            return forgotten * record.level * _ABORTED * 2.0 ** (record.aborts - 1)
+        # A clock's only time may be far too long; the prior says whether to believe that.
+        if self.clock and len(record.costs) == 1:
+            return forgotten * min(cost, max(cost / rules.trust, self.predicted(arm)))
+        return forgotten * cost
+
+    def candidates(self) -> list[int]:
+        """Return the arms worth a trial, the most promising one first."""
+        leader = self.incumbent
+        if leader is None:
+            return []
+        best = self.finished[leader]
+        owed = [i for i in range(len(self.arms)) if self._owed(i, best)]
+        others = set(range(len(self.arms))) - {leader} - set(owed) - set(self.rivals)
+        hopeful = [i for i in others if self.optimistic(i) < best]
+        return owed + sorted(hopeful, key=lambda i: (self._rank(i), i))
+
+    @cached_property
+    def rivals(self) -> list[int]:
+        """Return the incumbent and the arms that noise cannot tell from it."""
+        leader, known = self.incumbent, self.finished
+        if leader is None:
+            return []
+        counts = [max(len(r.costs), 1) for r in self.state.records]
+        blur = {i: self.noise * sqrt(1 / counts[i] + 1 / counts[leader]) for i in known}
+        return [i for i in known if i == leader or known[i] * (1 - blur[i]) < known[leader]]
+
+    def drifted(self) -> bool:
+        """Return whether the incumbent's last three costs all exceed what it cost before."""
+        if self.incumbent is None:
+            return False
+        costs = self.state.records[self.incumbent].costs
+        if len(costs) < 8 or self.state.solves - self.state.raced < self.rules.grace:
+            return False
+        limit = max(self.rules.drift, 1 + 3 * self.noise) * median(costs[:-3])
+        return min(costs[-3:]) > limit
+
+    def _rank(self, arm: int) -> float:
+        """Return the cost by which candidates are ordered: a prior counts in full here."""
+        record = self.state.records[arm]
+        return self.optimistic(arm) if record.uses or record.aborts else self.predicted(arm)
+
+    def _owed(self, arm: int, best: float) -> bool:
+        """Return whether the arm has just paid a set-up and may yet prove cheap."""
+        record = self.state.records[arm]
+        if not record.owes_second_solve() or record.last != self.state.solves - 1:
+            return False
+        return (self.estimate(arm) or record.level) < self.rules.trial * best
