@@ -163,8 +163,8 @@ def gain(report: Report, row: Row, target: str, limit: float) -> None:
     report.at_least(target, row.fresh.seconds / row.plain.mean, limit)
     if row.grid is not None:
         report.note(
-            f"Against the best fresh method ({row.fresh.name}): {row.fresh.seconds / row.plain.mean:.2f} "
-            f"times faster; with the grid known {row.fresh.seconds / row.grid.mean:.2f} times."
+            f"Against the best fresh method ({row.fresh.name}): "
+            f"{row.fresh.seconds / row.plain.mean:.2f} times faster; with the grid known {row.fresh.seconds / row.grid.mean:.2f} times."
         )
 
 
@@ -194,7 +194,7 @@ def skr_matrices(report: Report, n: int, samples: int) -> None:
 
 
 def fixed_operator(report: Report, name: str, settings: dict[str, Any], samples: int) -> None:
-    """A family with one matrix and many right-hand sides."""
+    """Measure a family with one matrix and many right-hand sides."""
     row = compete(of_problem(name, settings, samples), samples)
     show(report, row)
     skr, own = row.skr.seconds, row.plain.mean
@@ -242,7 +242,7 @@ def weak_preconditioners(report: Report, families: list[tuple[str, Family, int]]
 
 
 def never_slower(report: Report, families: list[tuple[Family, int]]) -> None:
-    """The learned choice against each configuration of its own, fixed."""
+    """Measure the learned choice against each configuration of its own, fixed."""
     report.section("The learned choice against its own configurations, fixed")
     rows = []
     for family, samples in families:

@@ -1,6 +1,6 @@
 """SKR's own claim on its own terms: GCRO-DR(40,20) against GMRES(40) on its published matrices.
 
-Published: Wang et al. (2024), arXiv:2401.09516, table 1: ratios of time and of iterations. There the
+Published: Wang et al. (2024), arXiv:2401.09516, table 1: ratios of time and iterations. There the
 residual is the left-preconditioned one, runs use 72 processes except with ICC and ILU, and times
 contain process start and files; here residuals are true ones and one process solves. Block
 preconditioners get the 72 blocks of the 72 processes.

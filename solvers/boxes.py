@@ -81,8 +81,11 @@ def _boundary(points: FloatArray, cells: IntArray) -> IntArray:
     if cells.shape[1] == 3:
         return boundary_edges(cells, len(points))
     faces = np.concatenate([np.delete(cells, i, axis=1) for i in range(cells.shape[1])])
-    faces, counts = np.unique(np.sort(faces, axis=1), axis=0, return_counts=True)
-    return faces[counts == 1]
+    faces = np.sort(faces, axis=1).astype(np.int64)
+    # One number for each face: an order of magnitude faster than to compare rows.
+    keys = faces @ (len(points) ** np.arange(faces.shape[1])[::-1])
+    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return faces[first[counts == 1]]
 
 
 def _ordered(mesh: ReferenceMesh) -> ReferenceMesh:

@@ -19,6 +19,7 @@ from solvers.sequence.given import GivenMethod
 from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
+from solvers.sequence.report import Work
 from solvers.sequence.ssor import SsorMethod, omega_candidates
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
@@ -72,6 +73,11 @@ class Configuration:
     application: float = 1.0
     refill: float = 0.0
     uses: str = ""
+
+    def operations(self, work: Work, *, first: bool) -> tuple[float, float]:
+        """Return the costs of set-up and solve by counts; `first` for the first set-up."""
+        setup = work.setups * (self.setup if first else self.refill)
+        return setup, work.operator + self.application * work.preconditioner
 
 
 def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:

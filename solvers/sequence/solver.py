@@ -153,7 +153,7 @@ class SequenceSolver:
 
     def state(self) -> Mapping[str, Any]:
         """Return what has been learned, as JSON-able values."""
-        return self._tuner.state()
+        return {"tuner": self._tuner.state(), "used": sorted(self._used)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue with what another solver of the same sequence has learned.
@@ -163,14 +163,14 @@ class SequenceSolver:
         UserError
             If it is the state of another choice of configurations.
         """
-        tuner = Tuner.restore(state)
+        tuner = Tuner.restore(state.get("tuner", {}))
         found = tuple(arm["name"] for arm in tuner.state()["arms"])
         if found != self.arms:
             raise UserError(
                 f"saved state of the {self.name} system: expected configurations {self.arms}, "
                 f"received {found}; delete it to begin anew"
             )
-        self._tuner = tuner
+        self._tuner, self._used = tuner, set(state.get("used", ()))
 
     def destroy(self) -> None:
         """Free PETSc's objects; the matrix stays the caller's."""
@@ -271,16 +271,15 @@ class SequenceSolver:
         return target.counted(choice.budget, 1.0 + one.application)
 
     def _tell(self, choice: Choice, one: Configuration, outcome: Outcome) -> Choice | None:
-        work = outcome.work
+        work, first = outcome.work, one.name not in self._used
         if self._settings.cost == "seconds":
             # One clock for all ranks, or they would choose differently.
             setup, solve = self._system.comm.bcast((work.setup_seconds, work.solve_seconds))
         else:
-            setup = work.setups * (one.setup if one.name not in self._used else one.refill)
-            solve = work.operator + one.application * work.preconditioner
-        keeps = one.name not in self._used or self._method(one).keeps_setup
+            setup, solve = one.operations(work, first=first)
         # A set-up that failed serves no later solve.
-        once = setup if keeps and work.operator else 0.0
+        keeps = work.operator and (first or self._method(one).keeps_setup)
+        once = setup if keeps else 0.0
         self._used.add(one.name)
         return self._tuner.tell(choice, setup + solve, setup=once, aborted=not outcome.converged)
 

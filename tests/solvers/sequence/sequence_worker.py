@@ -120,8 +120,8 @@ def to_dense(block: Any, comm: Any = MPI.COMM_SELF) -> Any:
     """Distribute a NumPy array (n, m) that all ranks hold by rows."""
     rows = local_rows(len(block), comm)
     sizes = ((rows.stop - rows.start, len(block)), (None, block.shape[1]))
-    values = np.asfortranarray(block[rows])
-    made = PETSc.Mat().createDense(sizes, array=values.ravel(order="F"), comm=comm)
+    values: Any = block[rows].ravel(order="F")
+    made = PETSc.Mat().createDense(sizes, array=values, comm=comm)
     made.assemble()
     return made
 
@@ -213,7 +213,7 @@ def arms(family: Family, comm: Any) -> tuple[str, ...]:
 
 
 def odd_clock(rank: int) -> Callable[[], float]:
-    """Return a clock that counts how often it is looked at on rank 0, and stands still elsewhere."""
+    """Return a clock that counts the looks at it on rank 0 and stands still elsewhere."""
     looks = count()
     return lambda: 0.0 if rank else float(next(looks))
 

@@ -1,0 +1,103 @@
+"""Hard matrices are not called singular, and wrong settings are refused with the right ones."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from infra.errors import UserError
+from solvers.backend import PETSc
+from solvers.errors import LinearSolveError
+from solvers.sequence.options import configured
+from solvers.sequence.traits import Grid, Traits
+
+
+def goes_on(run: Any, matrix: Any) -> None:
+    """Solve two systems and check them."""
+    for factor in (1.0, 2.0):
+        run.refill(matrix * factor)
+        b = np.ones(matrix.shape[0])
+        run.solve(b)
+        assert run.residual(b) <= 1.001e-8
+
+
+@pytest.mark.parametrize("arm", ["direct", "auto"])
+def test_a_regular_matrix_with_zero_pivots_is_not_called_singular(worker: Any, arm: str) -> None:
+    corner = worker.families(10)["spd-2d"].matrix(0)
+    n = corner.shape[0]
+    coupling = sp.random_array((12, n), density=0.3, rng=np.random.default_rng(1))
+    saddle = sp.coo_array(sp.block_array([[corner, coupling.T], [coupling, None]]))
+    zeros = np.arange(n, n + 12)
+    rows, columns = (np.r_[place, zeros] for place in saddle.coords)
+    values = np.r_[saddle.data, np.zeros(12)]
+    run = worker.Run(
+        sp.csr_array((values, (rows, columns)), shape=saddle.shape),
+        Traits(symmetric=True),
+        method=arm,
+    )
+    goes_on(run, run.scipy)
+    run.destroy()
+
+
+def test_tiny_pivots_do_not_spoil_a_direct_solution(worker: Any) -> None:
+    matrix = sp.csr_array(np.array([[1e-16, 1.0, 0.0], [1.0, 1e-16, 1.0], [0.0, 1.0, 1.0]]))
+    run = worker.Run(matrix, Traits(), method="direct")
+    goes_on(run, matrix)
+    run.destroy()
+
+
+def test_auto_ends_with_a_direct_solution_where_iterations_fail(worker: Any) -> None:
+    # Waves in three dimensions, which defeat every iteration with an incomplete factor.
+    difference, one = worker.second_difference(10), sp.eye_array(10)
+    parts = [(difference, one, one), (one, difference, one), (one, one, difference)]
+    laplacian = sum(sp.kron(sp.kron(a, b), c) for a, b, c in parts)
+    waves = sp.csr_array(laplacian - 4.0 * sp.eye_array(1000))
+    traits = Traits(symmetric=True, dimension=3)
+    with pytest.raises(LinearSolveError):
+        worker.Run(waves, traits, method="ilu-gmres").solve(worker.right_hand_side(1000, 0))
+    run = worker.Run(waves, traits)
+    for number in range(5):
+        b = worker.right_hand_side(1000, number)
+        run.refill(waves * (1.0 + number))
+        assert run.solve(b).configuration == "direct"
+        assert run.residual(b) <= 1.001e-8
+    run.destroy()
+
+
+def test_unknown_methods_are_refused_with_the_known_ones(worker: Any, families: Any) -> None:
+    family = families["spd-2d"]
+    with pytest.raises(UserError, match=r"auto or one of .*direct.*received 'magic'"):
+        worker.Run(family.matrix(0), family.traits, method="magic")
+    with pytest.raises(UserError, match="fast-poisson"):  # needs a grid
+        worker.Run(family.matrix(0), family.traits, method="fast-poisson")
+
+
+def test_a_grid_of_another_size_is_refused(worker: Any, families: Any) -> None:
+    traits = Traits(symmetric=True, definite=True, grid=Grid((5, 5), (0.1, 0.1)))
+    with pytest.raises(UserError, match=r"930 cells.*\(5, 5\)"):
+        worker.Run(families["spd-2d"].matrix(0), traits)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"definite": True},
+        {"symmetric": True, "grid": Grid((3,), (1.0,))},
+    ],
+)
+def test_traits_that_contradict_each_other_are_refused(wrong: Any) -> None:
+    with pytest.raises(UserError, match="expected"):
+        Traits(**wrong)
+
+
+def test_options_that_petsc_does_not_use_are_named_and_removed() -> None:
+    pc, database = PETSc.PC().create(), PETSc.Options()
+    options = {"pc_type": "jacobi", "pc_jacoby_typ": "rowmax"}
+    with (
+        pytest.raises(UserError, match="pc_jacoby_typ"),
+        configured(pc, "wrong_", options),
+    ):
+        assert pc.getType() == "jacobi"
+    assert not [name for name in options if database.hasName("wrong_" + name)]
+    pc.destroy()
