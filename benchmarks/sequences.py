@@ -164,7 +164,8 @@ def gain(report: Report, row: Row, target: str, limit: float) -> None:
     if row.grid is not None:
         report.note(
             f"Against the best fresh method ({row.fresh.name}): "
-            f"{row.fresh.seconds / row.plain.mean:.2f} times faster; with the grid known {row.fresh.seconds / row.grid.mean:.2f} times."
+            f"{row.fresh.seconds / row.plain.mean:.2f} times faster; with the grid known "
+            f"{row.fresh.seconds / row.grid.mean:.2f} times."
         )
 
 

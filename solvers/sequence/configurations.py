@@ -29,6 +29,8 @@ __all__ = ["Configuration", "Plan", "arms", "configurations", "given", "named"]
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
+# An iteration that orthogonalises against 20 to 40 vectors, beside its product with the matrix.
+_RECYCLED = 6.0
 # Unknowns up to which a direct method can be the default in three dimensions.
 _AFFORDABLE = 40_000
 
@@ -163,6 +165,7 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
             lambda s, t: RecycledMethod(s, "cg", t.get("icc")),
             1.2 * _icc(n, d),
             10.0,
+            application=_RECYCLED,
             uses="icc",
         ),
     ]
@@ -188,6 +191,7 @@ def _general(system: System, plan: Plan) -> list[Configuration]:
             lambda s, t: RecycledMethod(s, "gcrodr", t.get("ilu")),
             1.4 * weak,
             10.0,
+            application=_RECYCLED,
             uses="ilu",
         ),
     ]
