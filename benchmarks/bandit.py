@@ -44,8 +44,10 @@ def one(report: Report, family: Family, samples: int) -> tuple[Family, Runner, l
     report.table(["configuration", "total, s", "of learned", "solves by configuration"], rows)
     key = family.name.lower().replace(" ", "_").replace(",", "")
     report.at_most(f"bandit_{key}_against_best_fixed", auto.total / best.total, 1.05)
-    ratio = 0.0 if default.stopped else auto.total / default.total
-    report.at_most(f"bandit_{key}_against_default_{default.name}", ratio, 1.1)
+    n = len(default.seconds)
+    ratios = np.cumsum(auto.seconds[:n]) / np.cumsum(default.seconds)
+    worst = float(ratios[min(20, n) - 1 :].max())
+    report.at_most(f"bandit_{key}_worst_against_default_{default.name}", worst, 1.1)
     return family, auto, able
 
 

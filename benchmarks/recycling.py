@@ -100,7 +100,7 @@ def cases(n: int) -> list[Case]:
                          random_right(same), pc, True, same=True))  # fmt: skip
     for contrast in (3.0, 25.0, 1000.0):
         family = darcy(n, 2, contrast, 100)
-        made.append(Case(f"independent Darcy fields, contrast {contrast:g}, CG+ICC", family,
+        made.append(Case(f"sorted independent Darcy fields, contrast {contrast:g}, CG+ICC", family,
                          _along(family), "icc", True))  # fmt: skip
         if contrast != 25.0:
             made.append(Case(f"the same, contrast {contrast:g}, GMRES(40)+JACOBI", family,

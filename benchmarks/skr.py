@@ -129,7 +129,7 @@ def compare(report: Report, kind: str, n: int, samples: int, most: int) -> None:
         baseline: dict[float, list[tuple[int, float]]] = {t: [] for t in tolerances}
         found: dict[float, list[tuple[int, float]]] = {t: [] for t in tolerances}
         spaces = {t: RecycleSpace.empty(family.size) for t in tolerances}
-        capped = dict.fromkeys(tolerances, 0)
+        capped, lost = dict.fromkeys(tolerances, 0), dict.fromkeys(tolerances, 0)
         for index in family.tour[:samples]:
             family.fill(int(index))
             track = Track(tolerances, family.b.norm())
@@ -138,12 +138,12 @@ def compare(report: Report, kind: str, n: int, samples: int, most: int) -> None:
                 capped[t] += t not in track.reached
                 baseline[t].append(track.reached.get(t, end))
                 spaces[t], products, seconds, done = recycled(family, options, spaces[t], t, most)
-                if done:
-                    found[t].append((products, seconds))
+                lost[t] += not done
+                found[t].append((products, seconds))
         for t in tolerances:
-            row, ratio = _row(name, t, baseline[t], found[t], samples, capped[t])
+            row, ratio = _row(name, t, baseline[t], found[t], lost[t], capped[t])
             rows.append([*row, PUBLISHED[kind][t][number]])
-            better, count = better + (ratio > 1), count + 1
+            better, count = better + (ratio > 1 and lost[t] <= capped[t]), count + 1
     head = [
         "preconditioner", "tolerance", "GMRES(40) products", "s", "not converged",
         "GCRO-DR(40,20) products", "s", "ratio time/products", "published time/iterations",
@@ -162,15 +162,15 @@ def _row(
     tolerance: float,
     baseline: list[tuple[int, float]],
     found: list[tuple[int, float]],
-    samples: int,
+    lost: int,
     capped: int,
 ) -> tuple[list[object], float]:
     its, seconds = (middle([one[i] for one in baseline]) for i in (0, 1))
-    products, own = (middle([one[i] for one in found]) if found else float("nan") for i in (0, 1))
-    lost = "" if len(found) == samples else f" ({samples - len(found)} not converged)"
+    products, own = (middle([one[i] for one in found]) for i in (0, 1))
+    missed = f" ({lost} not converged)" if lost else ""
     row: list[object] = [
         name, f"{tolerance:g}", int(its), f"{seconds:.3f}", capped,
-        f"{products:.0f}{lost}", f"{own:.3f}", f"{seconds / own:.2f}/{its / products:.1f}",
+        f"{products:.0f}{missed}", f"{own:.3f}", f"{seconds / own:.2f}/{its / products:.1f}",
     ]  # fmt: skip
     return row, its / products
 

@@ -131,6 +131,7 @@ def _write_job(study: Study, root: Path, number: int, samples: tuple[int, ...]) 
         problem=study.problem.name,
         settings=study.problem.settings,
         samples=samples,
+        horizon=study.run.chunk_size,
         time=study.time,
         solver=study.solver,
         linear=study.linear,

@@ -31,6 +31,8 @@ class ChunkJob(BaseModel):
     code : folder whose git commit goes into the provenance
     problem, settings : the problem's name and its settings
     samples : indices in the order in which they are computed
+    horizon : samples of a whole chunk, those included that are done; costs of set-ups are shared
+        by so many solves
     time, solver, linear : as in the study; a steady problem has no times, and a flow ignores
         `linear`
     """
@@ -44,6 +46,7 @@ class ChunkJob(BaseModel):
     problem: str
     settings: dict[str, Any] = Field(default_factory=dict)
     samples: tuple[int, ...]
+    horizon: int = Field(200, ge=1)
     time: TimeSettings | None = None
     solver: SolverSettings = SolverSettings()
     linear: LinearSettings = LinearSettings()

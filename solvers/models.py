@@ -40,7 +40,7 @@ def make_model(
             f"{job.time}. Correct `time` in the study."
         )
     if job.time is None:
-        return SteadyModel(problem, mesh, comm, job.linear, seed=job.number)
+        return SteadyModel(problem, mesh, comm, job.linear, seed=job.number, horizon=job.horizon)
     return FlowModel(problem, mesh, comm, job.time, job.solver, positions=positions)
 
 

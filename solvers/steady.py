@@ -46,6 +46,7 @@ class SteadyModel(FullOrderModel):
     comm : MPI communicator
     settings : of the linear solver
     seed : seed of the solver's choices
+    horizon : solves expected in a chunk; set-ups are judged by their share of it
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class SteadyModel(FullOrderModel):
         settings: LinearSettings,
         *,
         seed: int = 0,
+        horizon: int = 200,
     ) -> None:
         self._problem = problem
         self._mesh = mesh
         self._comm = comm
         self._settings = settings
         self._seed = seed
+        self._horizon = horizon
         self._expected: list[Sample] = []
         self._solver: SteadySolver | None = None
         self._kept: dict[int, Solved | None] = {}
@@ -127,9 +130,8 @@ class SteadyModel(FullOrderModel):
                 system = TransportSystem(distribute_linear(self._mesh, self._comm), case)
             else:
                 system = MatrixSystem(case, self._comm)
-            horizon = max(len(self._expected), 1)
             self._solver = SteadySolver(
-                system, case, self._problem.name, self._settings, horizon, self._seed
+                system, case, self._problem.name, self._settings, self._horizon, self._seed
             )
             if self._learned is not None:
                 self._solver.restore(self._learned)

@@ -1,5 +1,6 @@
 """Solve the systems of steady cases, one by one or in blocks, and certify each solution."""
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,9 +17,12 @@ from solvers.sequence.solver import SequenceSolver
 from solvers.settings import LinearSettings
 from solvers.steady_case import SteadyCase
 from solvers.steady_system import SteadySystem
+from solvers.tuning.context import ContextBins
 
 __all__ = ["Solved", "SteadySolver"]
 
+# Where the best configuration changes: rescaled factors serve small contrasts best.
+_EDGES = {"log_contrast": (math.log(50.0),)}
 # Rounding between the solver's residual and this one.
 _SLACK = 1.01
 
@@ -90,7 +94,8 @@ class SteadySolver:
         self._refill(case)
         self._right.setArray(self.system.right(case))
         self._solution.zeroEntries()
-        report = self._solver.solve(self._right, self._solution)
+        context = [case.context[name] for name in sorted(case.context)]
+        report = self._solver.solve(self._right, self._solution, context)
         residual = self._residual()
         if not residual <= _SLACK * self._settings.rtol:
             raise LinearSolveError(
@@ -181,7 +186,13 @@ def _make_solver(
     matrix: Any, name: str, settings: LinearSettings, case: SteadyCase, horizon: int, seed: int
 ) -> SequenceSolver:
     return SequenceSolver(
-        matrix, name=name, settings=settings, traits=case.traits, horizon=horizon, seed=seed
+        matrix,
+        name=name,
+        settings=settings,
+        traits=case.traits,
+        horizon=horizon,
+        seed=seed,
+        bins=ContextBins(tuple(_EDGES.get(context, ()) for context in sorted(case.context))),
     )
 
 

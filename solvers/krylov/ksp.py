@@ -126,6 +126,7 @@ class RecyclingKSP:
         """Solve; PETSc calls this."""
         self.setUp(ksp)
         assert self._operator is not None
+        before = self._state
         same = self._same(self._operator.matrix)
         rtol, atol, _, max_it = ksp.getTolerances()
         tolerance = Tolerance(rtol, atol, max_it)
@@ -137,6 +138,9 @@ class RecyclingKSP:
         guess = ksp.getInitialGuessNonzero()
         right, values = b.getArray(readonly=True), x.getArray()
         self.result = self._run(right, values, same, tolerance, monitor, guess)
+        if self.result.space is self._space and not same:
+            # It ended before the space was carried over: its image is still the old one.
+            self._state = before
         self._space = self.result.space
         ksp.setIterationNumber(self.result.iterations)
         norm = self.result.residual * self.result.norm_b

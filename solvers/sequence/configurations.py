@@ -9,7 +9,7 @@ from being tried at all.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from infra.errors import UserError
 from solvers.sequence.direct import DirectMethod
@@ -25,7 +25,7 @@ from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
 from solvers.tuning.rules import Arm
 
-__all__ = ["Configuration", "Plan", "arms", "configurations", "given", "named"]
+__all__ = ["Configuration", "Plan", "arms", "configurations", "fixed_part", "given", "named"]
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
@@ -114,6 +114,12 @@ def arms(offered: tuple[Configuration, ...]) -> list[Arm]:
         Arm(one.name, one.cost, one.setup if one is first or one.uses != first.uses else 0.0)
         for one in offered
     ]
+
+
+def fixed_part(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what must be the same for a tuner's state to be taken over."""
+    names = sorted(arm["name"] for arm in state["arms"])
+    return {"arms": names, "cost": state["cost"], "bins": state["bins"]}
 
 
 def given(name: str, options: Mapping[str, str], rtol: float) -> Configuration:

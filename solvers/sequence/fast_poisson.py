@@ -43,17 +43,18 @@ class _Context:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self._inverse = 1.0 / poisson_eigenvalues(grid)
+        # Single precision halves the time of the transforms. It perturbs the preconditioner by
+        # 1e-7, relatively, not the solution.
+        self._inverse = (1.0 / poisson_eigenvalues(grid)).astype(np.float32)
         self.scale: NDArray[np.float64] = np.ones(grid.shape)
 
     def apply(self, _pc: Any, x: Any, y: Any) -> None:
         """Apply to `x`, result in `y`; called by PETSc."""
         values = x.getArray(readonly=True).reshape(self._grid.shape) * self.scale
-        waves = fft.dstn(values, type=2, norm="ortho", overwrite_x=True)
+        waves = fft.dstn(values.astype(np.float32), type=2, norm="ortho", overwrite_x=True)
         waves *= self._inverse
         result = fft.idstn(waves, type=2, norm="ortho", overwrite_x=True)
-        result *= self.scale
-        y.getArray()[:] = result.ravel()
+        np.multiply(result, self.scale, out=y.getArray().reshape(self._grid.shape))
 
 
 @final

@@ -19,7 +19,8 @@ class Target:
     ----------
     norm : norm of the right-hand side
     rtol : tolerance on the true residual, relative to `norm`
-    budget : seconds after which the solve is given up, set-up not included; None for no limit
+    budget : seconds after which the solve is given up; None for no limit. Factorisations and
+        triangular solves are not interrupted
     iterations : most iterations
     """
 
@@ -36,6 +37,15 @@ class Target:
     def within(self, seconds: float) -> Self:
         """Return the target with a limit on the time."""
         return replace(self, budget=seconds) if seconds < float("inf") else self
+
+    def after(self, setup: float) -> Self:
+        """Return the target with what a set-up of so many seconds has left of the budget.
+
+        A quarter is always left: a solve that can start costs little beside what is paid already.
+        """
+        if self.budget is None:
+            return self
+        return replace(self, budget=max(self.budget - setup, 0.25 * self.budget))
 
     def counted(self, products: float, each: float) -> Self:
         """Return the target with a limit on iterations that cost `each`, at least one of them."""

@@ -80,8 +80,9 @@ class RecycledMethod(Method):
             tolerance=Tolerance(rtol=target.rtol, atol=0.0, max_it=target.iterations),
             monitor=clock,
         )
-        self.space = result.space
-        self._solved = system.version
+        if result.space is not self.space:
+            # Else it ended before the space was carried over: its image is still the old one.
+            self.space, self._solved = result.space, system.version
         reason = "budget" if clock.late else result.reason.value
         reason = "converged" if result.reason.success else reason
         work = _work(result)

@@ -14,7 +14,15 @@ from typing import Any, Literal, final
 
 from infra.errors import UserError
 from solvers.errors import LinearSolveError
-from solvers.sequence.configurations import Configuration, Plan, arms, configurations, given, named
+from solvers.sequence.configurations import (
+    Configuration,
+    Plan,
+    arms,
+    configurations,
+    fixed_part,
+    given,
+    named,
+)
 from solvers.sequence.direct import DirectMethod
 from solvers.sequence.guess import SolutionHistory
 from solvers.sequence.method import Method, Outcome, Target
@@ -24,6 +32,7 @@ from solvers.sequence.toolbox import Toolbox
 from solvers.sequence.traits import Traits
 from solvers.sequence.trouble import attainable, complaint, conclusive
 from solvers.settings import LinearSettings
+from solvers.tuning.context import ContextBins
 from solvers.tuning.rules import Choice, TuningRules
 from solvers.tuning.tuner import Tuner
 
@@ -50,6 +59,7 @@ class SequenceSolver:
     guess : ``"history"`` (from previous solutions, where that pays) or ``"given"`` (x as it is)
     options : PETSc options that are used instead of any choice; then every refill counts as new
         values, unseen
+    bins : boxes of the contexts of `solve`; in each the choice is learned apart
 
     Attributes
     ----------
@@ -73,6 +83,7 @@ class SequenceSolver:
         seed: int = 0,
         guess: Literal["history", "given"] = "history",
         options: Mapping[str, str] | None = None,
+        bins: ContextBins | None = None,
     ) -> None:
         self.name, self.total, self.solves = name, Work(), 0
         self._settings = settings
@@ -88,7 +99,9 @@ class SequenceSolver:
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
         rules = TuningRules(horizon=horizon)
-        self._tuner = Tuner(arms(self._offered), seed=seed, cost=settings.cost, rules=rules)
+        self._tuner = Tuner(
+            arms(self._offered), seed=seed, cost=settings.cost, rules=rules, bins=bins
+        )
         self._iterations = 0.0
         self._stale = True
         self._used: set[str] = set()
@@ -110,7 +123,7 @@ class SequenceSolver:
         Parameters
         ----------
         b, x : right-hand side and solution
-        context : numbers that may decide which configuration is best, such as a contrast
+        context : numbers that may decide which configuration is best, as many as `bins` has
 
         Raises
         ------
@@ -164,13 +177,16 @@ class SequenceSolver:
             If it is the state of another choice of configurations.
         """
         tuner = Tuner.restore(state.get("tuner", {}))
-        found = tuple(arm["name"] for arm in tuner.state()["arms"])
-        if found != self.arms:
+        expected, found = fixed_part(self._tuner.state()), fixed_part(tuner.state())
+        if found != expected:
             raise UserError(
-                f"saved state of the {self.name} system: expected configurations {self.arms}, "
-                f"received {found}; delete it to begin anew"
+                f"saved state of the {self.name} system: expected configurations, cost and bins "
+                f"{expected}, received {found}; delete it to begin anew"
             )
         self._tuner, self._used = tuner, set(state.get("used", ()))
+        # The tuner speaks of places: those of the run that it comes from.
+        names = [arm["name"] for arm in state["tuner"]["arms"]]
+        self._offered = tuple(named(name, self._offered) for name in names)
 
     def destroy(self) -> None:
         """Free PETSc's objects; the matrix stays the caller's."""
@@ -257,7 +273,7 @@ class SequenceSolver:
         except LinearSolveError as error:
             seconds = time.perf_counter() - started
             return Outcome(error.reason, Work(setups=1, setup_seconds=seconds))
-        outcome = method.solve(self._system, b, x, target)
+        outcome = method.solve(self._system, b, x, target.after(work.setup_seconds))
         outcome.work.add(work)
         if not outcome.converged and attainable(self._system, x, outcome.residual):
             # A huge solution explains any residual.

@@ -91,7 +91,7 @@ def test_the_state_of_another_choice_is_refused(worker: Any, families: Any) -> N
         worker.Run(families[name].matrix(0), families[name].traits)
         for name in ("spd-2d", "nonsymmetric")
     )
-    with pytest.raises(UserError, match=r"expected configurations .*icc.*received .*ilu"):
+    with pytest.raises(UserError, match=r"expected configurations.*icc.*received.*ilu"):
         spd.solver.restore(general.solver.state())
     with pytest.raises(UserError, match="state"):
         spd.solver.restore({})
