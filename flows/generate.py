@@ -44,6 +44,8 @@ __all__ = [
     "generate_thermal_data",
 ]
 
+# Groups of settings that may be given in part. The parameters are a choice as a whole.
+_GROUPS = ("sampling", "time", "solver", "linear", "run")
 # Seconds between looks at the logs, and between updates of the artifact on the server.
 _LOOK, _UPDATE = 0.25, 5.0
 
@@ -104,9 +106,20 @@ def _make_flow(family: Family) -> GenerateFlow:
 
 def _completed(given: object, default: Study) -> object:
     """Take what a study does not name from the default one, unless it names its problem."""
-    if isinstance(given, Mapping) and "problem" not in given:
-        return {**default.model_dump(mode="json"), **given}
-    return given
+    if not isinstance(given, Mapping) or "problem" in given:
+        return given
+    data = default.model_dump(mode="json")
+    merged = {key: _merged(data[key], given[key]) for key in _GROUPS if key in given}
+    return {**data, **given, **merged}
+
+
+def _merged(default: object, given: object) -> object:
+    """Return a group of settings changed by what is given of it; anything else as it is given."""
+    if not (isinstance(default, Mapping) and isinstance(given, Mapping)):
+        return given
+    # A fixed time step replaces a Courant number, and the other way round.
+    replaced = {"step", "cfl"} if given.keys() & {"step", "cfl"} else set()
+    return {**{key: value for key, value in default.items() if key not in replaced}, **given}
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:

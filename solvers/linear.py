@@ -1,5 +1,6 @@
 """Linear solvers of a flow step: an iterative one refilled each step, a factor kept for good."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, final
 
@@ -103,6 +104,19 @@ class LinearSolver:
             f"such as pc_type: bjacobi; received {dict(options)}: {reason}"
         )
 
+    @property
+    def true_norm(self) -> bool:
+        """Whether the norm of an iteration is that of the true residual, not a preconditioned one.
+
+        Never for a method without iterations, which computes no norm.
+        """
+        return bool(self._ksp.getNormType() == PETSc.KSP.NormType.UNPRECONDITIONED)
+
+    @property
+    def residual(self) -> float:
+        """Norm with which the last iteration ended; NaN where it was not that of the residual."""
+        return float(self._ksp.getResidualNorm()) if self.true_norm else math.nan
+
     def refilled(self) -> None:
         """Tell the solver that the matrix has new values (and the old pattern)."""
         self._ksp.setOperators(self._matrix)
@@ -119,7 +133,8 @@ class LinearSolver:
         Raises
         ------
         LinearSolveError
-            If the method stops without reaching the tolerance.
+            If the method stops without reaching the tolerance, or, with reason ``not-finite``, if
+            a method without iterations leaves NaN or infinite numbers.
         """
         self._ksp.solve(right, solution)
         self.solves += 1
@@ -141,7 +156,13 @@ class LinearSolver:
         residual.axpy(-1.0, right)
         left, size = residual.norm(), right.norm()
         residual.destroy()
-        if left > _EXACT * size:
+        if not math.isfinite(left):
+            raise LinearSolveError(
+                f"the {self.name} system has a residual of {left}: expected finite numbers. Check "
+                "the coefficients and the data of this sample.",
+                "not-finite",
+            )
+        if not left <= _EXACT * size:
             raise self._wrong_options(
                 self._options,
                 f"applied once they leave a relative residual of {left / size:.1e}. "

@@ -112,17 +112,16 @@ class SteadySolver:
         Returns
         -------
         list
-            None in the place of a case that misses the tolerance: solve it by itself.
+            None in the place of a case that misses the tolerance: solve it by itself. One such
+            case may leave all of them to be solved so, for a block ends as a whole.
         """
-        self._refill(cases[0])
         columns = [self.system.right(case) for case in cases]
-        right, solution = (self._dense(len(cases)) for _ in range(2))
-        right.getDenseArray()[:] = np.stack(columns, axis=1)
-        right.assemble()
-        work = self._solver.solve_many(right, solution)
-        values = solution.getDenseArray().copy()
-        right.destroy()
-        solution.destroy()
+        try:
+            self._refill(cases[0])
+            values, work = self._substituted(columns)
+        except LinearSolveError:
+            # Who is to blame, and why, shows when each is solved by itself.
+            return [None] * len(cases)
         share = _share(work, len(cases))
         first = replace(share, setups=work.setups, setup_seconds=work.setup_seconds)
         return [
@@ -153,6 +152,18 @@ class SteadySolver:
         self.system.refill(case)
         self._solver.refilled()
         self._filled = True
+
+    def _substituted(self, columns: Sequence[FloatArray]) -> tuple[FloatArray, Work]:
+        """Return the solutions (n_owned, m) for m right-hand sides, and what they cost."""
+        right, solution = (self._dense(len(columns)) for _ in range(2))
+        try:
+            right.getDenseArray()[:] = np.stack(columns, axis=1)
+            right.assemble()
+            work = self._solver.solve_many(right, solution)
+            return solution.getDenseArray().copy(), work
+        finally:
+            right.destroy()
+            solution.destroy()
 
     def _certified(self, right: FloatArray, answer: FloatArray, work: Work) -> Solved | None:
         self._right.setArray(right)

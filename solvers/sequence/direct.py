@@ -75,13 +75,13 @@ class DirectMethod(Method):
             If a column misses the tolerance, relative to its own norm.
         """
         started, work = time.perf_counter(), Work()
-        self._factor.apply_many(right, solution)
         columns, norms = right.getSize()[1], _column_norms(right)
         if not np.isfinite(norms).all():
             raise LinearSolveError(
                 "a right-hand side is not finite: expected finite data. "
                 + advice("not-finite"), "not-finite",
             )  # fmt: skip
+        self._factor.apply_many(right, solution)
         for left in range(_REFINEMENTS, -1, -1):
             work.preconditioner += columns
             work.operator += columns
@@ -121,12 +121,7 @@ class DirectMethod(Method):
             correction.destroy()
         residual.destroy()
         if last and not done:
-            worst = int(np.argmax(norms > goal))
-            raise LinearSolveError(
-                f"right-hand side {worst} was not solved: expected a residual of "
-                f"{goal[worst]:.1e}, received {norms[worst]:.1e}. " + advice("singular"),
-                "singular",
-            )
+            raise _missed(system, right, solution, goal, norms)
         return done
 
     def _measure(self, system: System, b: Any, x: Any, vector: Any, outcome: Outcome) -> None:
@@ -140,6 +135,28 @@ class DirectMethod(Method):
         correction.destroy()
 
 
+def _missed(
+    system: System,
+    right: Any,
+    solution: Any,
+    goal: NDArray[np.float64],
+    norms: NDArray[np.float64],
+) -> LinearSolveError:
+    """Return the error of the first column whose residual, of this norm, misses its goal."""
+    first = int(np.argmin(norms <= goal))  # NaN misses too
+    answer = solution.getColumnVector(first)
+    small = norms[first] < _SMALL * _column_norms(right)[first]
+    rounded = small and attainable(system, answer, norms[first])
+    answer.destroy()
+    reason = "tolerance-below-round-off" if rounded else "singular"
+    return LinearSolveError(
+        f"right-hand side {first} was not solved: expected a residual of {goal[first]:.1e}, "
+        f"received {norms[first]:.1e}. " + advice(reason),
+        reason,
+    )
+
+
 def _column_norms(block: Any) -> NDArray[np.float64]:
-    squares = np.sum(block.getDenseArray(readonly=True) ** 2, axis=0)
+    with np.errstate(over="ignore"):  # infinite then, and refused
+        squares = np.sum(block.getDenseArray(readonly=True) ** 2, axis=0)
     return np.sqrt(block.comm.tompi4py().allreduce(squares, MPI.SUM))

@@ -1,5 +1,6 @@
 """A configuration that the user gave as PETSc options."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, final
@@ -22,6 +23,9 @@ class GivenMethod(Method):
 
     Where the KSP's own norm is another one (left preconditioning), the true residual is measured
     after each solve; a solution that misses the tolerance is improved, and later solves aim lower.
+    Nothing is multiplied where that norm is the true one (right preconditioning): the outcome's
+    residual is then the norm with which the KSP ended. A method without iterations (``preonly``)
+    is held to its proof, once for each matrix, and the outcome's residual is NaN: not measured.
 
     Parameters
     ----------
@@ -40,7 +44,8 @@ class GivenMethod(Method):
         self._solver = LinearSolver(system.matrix, name, options, rtol)
         self._rtol, self._aim = rtol, 1.0
         once = options.get("ksp_type") == "preonly"
-        self._measured = not once and options.get("ksp_pc_side") != "right"
+        own = options.get("ksp_pc_side") == "right" and self._solver.true_norm
+        self._measured = not (once or own)
         self._version, self._fresh = -1, True
         self._work: Any = None
 
@@ -59,11 +64,11 @@ class GivenMethod(Method):
         Raises
         ------
         LinearSolveError
-            If the iteration stops without reaching its own tolerance.
+            If the iteration stops without reaching its own tolerance, or NaN comes out.
         """
         started, before = time.perf_counter(), self._solver.iterations
-        outcome = Outcome(residual=0.0)
         self._solver.solve(b, x)
+        outcome = Outcome(residual=self._solver.residual)
         if self._measured:
             self._improve(system, b, x, target, outcome)
         outcome.work.iterations = self._solver.iterations - before
@@ -83,12 +88,14 @@ class GivenMethod(Method):
         for _ in range(_ATTEMPTS):
             outcome.residual = residual_norm(system, b, x, vector)
             outcome.work.operator += 1
-            if not outcome.residual > target.residual:
+            if outcome.residual <= target.residual or not math.isfinite(outcome.residual):
                 break
             self._aim *= max(0.5 * target.residual / outcome.residual, 1e-3)
             self._solver.aim(self._rtol * self._aim)
             self._solver.solve(b, x)
         else:
             outcome.residual = residual_norm(system, b, x, vector)
-        if outcome.residual > target.residual:
+        if not math.isfinite(outcome.residual):
+            outcome.reason = "not-finite"
+        elif outcome.residual > target.residual:
             outcome.reason = "stagnation"

@@ -1,12 +1,16 @@
 """Each problem belongs to one flow, and each flow has a command, a deployment and a study."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from prefect.exceptions import ParameterTypeError
 
 from flows.families import FAMILIES, Family, family_of
-from flows.study import load_study, shipped_studies
+from flows.generate import FLOWS
+from flows.study import Study, load_study, shipped_studies
 from infra.errors import UserError
 from solvers.problems import PROBLEMS
 
@@ -51,3 +55,46 @@ def test_each_flow_is_deployed_under_its_name() -> None:
     functions = [f"flows/generate.py:{name.replace('-', '_')}" for name in FAMILIES]
     assert [one["entrypoint"] for one in deployed] == functions
     assert {one["name"] for one in deployed} == {"local"}
+
+
+def received(flow: str, **given: Any) -> Study:
+    """Return the study that a flow makes of the parameter of a deployment's run."""
+    study = FLOWS[flow].validate_parameters({"study": given})["study"]
+    return Study.model_validate(study)
+
+
+@pytest.mark.parametrize(
+    ("flow", "given"),
+    [
+        ("generate-darcy-data", {"sampling": {"seed": 7}}),
+        ("generate-darcy-data", {"run": {"workers": 1}, "sampling": {"method": "uniform"}}),
+        ("generate-darcy-data", {"linear": {"rtol": 1e-6}}),
+        ("generate-ns-data", {"time": {"frames": 5}, "solver": {"rotational": False}}),
+        ("generate-ns-data", {"solver": {"momentum": {"pc_type": "jacobi"}}}),
+    ],
+)
+def test_a_group_given_in_part_keeps_the_rest_of_the_default(
+    flow: str, given: Mapping[str, Mapping[str, Any]]
+) -> None:
+    default = load_study(FAMILIES[flow].study).model_dump()
+    expected = default | {group: default[group] | part for group, part in given.items()}
+    assert received(flow, **given).model_dump() == expected
+
+
+def test_a_time_step_replaces_the_courant_number_of_the_default() -> None:
+    time = received("generate-ns-data", time={"step": 1e-3}).time
+    assert time is not None
+    assert (time.step, time.cfl, time.frames) == (1e-3, None, 41)
+
+
+def test_parameters_are_a_choice_as_a_whole_and_a_problem_has_its_own_defaults() -> None:
+    varied = received("generate-darcy-data", parameters={"xi_0": 0.5})
+    assert varied.parameters == {"xi_0": 0.5}
+    assert varied.sampling.samples == 16
+    other = received("generate-darcy-data", problem={"name": "darcy-fv"}, sampling={"seed": 7})
+    assert (other.problem.settings, other.sampling.samples) == ({}, 4)
+
+
+def test_what_is_no_group_is_refused_where_it_is() -> None:
+    with pytest.raises(ParameterTypeError, match=r"study\.sampling"):
+        received("generate-darcy-data", sampling=3)

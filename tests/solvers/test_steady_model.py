@@ -19,7 +19,7 @@ from solvers.parameters import ParameterSpace
 from solvers.problem import Problem, ProblemSettings
 from solvers.settings import LinearSettings, TimeSettings
 from solvers.steady import SteadyModel
-from solvers.steady_case import SteadyCase, TransportEquation
+from solvers.steady_case import Robin, SteadyCase, TransportEquation, constant
 from solvers.steady_snapshots import steady_layout
 from solvers.worker import Events, run_chunk
 
@@ -99,20 +99,22 @@ def first(values: FloatArray, value: float) -> FloatArray:
 FAULTS: dict[str, tuple[Any, str, str]] = {
     "NaN in a coefficient": (
         with_equation(lambda e: {"diffusion": first(e.diffusion, np.nan)}),
-        "coefficients",
-        "diffusion: expected finite values",
+        "coefficients", "diffusion: expected finite values",
     ),
     "infinite source": (
         with_equation(lambda e: {"source": first(e.source, np.inf)}),
-        "coefficients",
-        "source: expected finite values",
+        "coefficients", "source: expected finite values",
     ),
-    "singular matrix": (
-        with_equation(lambda e: {"diffusion": 0.0 * e.diffusion}), "", "expected",
+    "NaN in boundary data": (
+        with_equation(lambda _: {"robin": (Robin("left", constant(np.nan)),)}),
+        "coefficients", "data on left: expected finite values",
     ),
-    "indefinite matrix": (
-        with_equation(lambda e: {"diffusion": -e.diffusion}), "", "expected",
+    "infinite exchange": (
+        with_equation(lambda _: {"robin": (Robin("top", constant(0.0), constant(np.inf)),)}),
+        "coefficients", "exchange on top: expected finite values",
     ),
+    "singular matrix": (with_equation(lambda e: {"diffusion": 0.0 * e.diffusion}), "", "expected"),
+    "indefinite matrix": (with_equation(lambda e: {"diffusion": -e.diffusion}), "", "expected"),
 }  # fmt: skip
 
 
@@ -212,17 +214,39 @@ def test_samples_come_in_any_order_whatever_was_expected() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
-def test_a_bad_sample_of_a_block_fails_when_it_is_due() -> None:
+@pytest.mark.parametrize(
+    ("bad", "reason", "text"),
+    [
+        ({"source_1": np.nan}, "coefficients", "source: expected finite values"),
+        ({"boundary_1": np.nan}, "coefficients", "prescribed values: expected finite values"),
+        # Its values are finite and their squares are not: the block sees it, no check before.
+        ({"source_1": 1e200}, "not-finite", "right-hand side of the poisson system"),
+    ],
+)
+def test_a_bad_sample_of_a_block_fails_when_it_is_due(
+    bad: Mapping[str, float], reason: str, text: str
+) -> None:
     problem = make_problem("poisson", {"cells": 4})
-    samples = samples_of(problem, [{}, {"source_1": float("nan")}, {"source_2": 0.5}])
+    samples = samples_of(problem, [{}, bad, {"source_2": 0.5}])
     layout_samples = [samples[0], replace(samples[1], mu=samples[0].mu), samples[2]]
     run = started(problem, layout_samples)
     run.model.expect(samples)
     run.compute(samples[0])
-    with pytest.raises(CoefficientError, match="source: expected finite values"):
+    with pytest.raises(SampleError, match=text) as caught:
         run.model.solve(samples[1], None)
+    assert caught.value.reason == reason
     run.compute(samples[2])
     assert set(run.shelf) == {0, 2}
+
+
+@pytest.mark.parametrize("method", ["auto", "direct"])
+def test_a_tolerance_that_no_sample_of_a_block_can_reach_is_named(method: str) -> None:
+    samples = samples_of(make_problem("poisson", {}), MUS[:3])
+    run = blocks(samples, samples, method=method, rtol=1e-17)
+    for sample in samples:
+        with pytest.raises(SampleError, match=r"linear\.rtol") as caught:
+            run.model.solve(sample, None)
+        assert caught.value.reason == "tolerance-below-round-off"
 
 
 @pytest.mark.parametrize("name", ["darcy", "poisson"])

@@ -147,6 +147,18 @@ def test_a_tolerance_below_round_off_is_named(
     run.destroy()
 
 
+@pytest.mark.parametrize("family", ["spd-2d", "nonsymmetric", "indefinite"])
+def test_a_tolerance_below_round_off_is_named_for_a_block_too(
+    worker: Any, families: Any, family: str
+) -> None:
+    run = worker.Run(families[family].matrix(0), families[family].traits, rtol=1e-17)
+    right = worker.to_dense(np.ones((run.scipy.shape[0], 2)))
+    with pytest.raises(LinearSolveError, match=r"linear\.rtol") as caught:
+        run.solver.solve_many(right, right.duplicate())
+    assert caught.value.reason == "tolerance-below-round-off"
+    run.destroy()
+
+
 def moved(matrix: Any, to: int) -> Any:
     """Return the matrix with the couplings of unknown 0 to its last neighbour moved to another."""
     found = matrix.tolil()
