@@ -6,6 +6,7 @@ from typing import Any, final
 
 from _families import Family
 
+from solvers.errors import LinearSolveError
 from solvers.sequence.report import LinearReport
 from solvers.sequence.solver import SequenceSolver
 from solvers.settings import LinearSettings
@@ -28,6 +29,7 @@ class Runner:
     seconds : of each solve, everything included
     reports : of each solve
     residual : largest relative true residual, measured apart
+    refused : systems whose residual cannot be so small in double precision, named by the solver
     """
 
     solver: SequenceSolver
@@ -35,6 +37,7 @@ class Runner:
     seconds: list[float] = field(default_factory=list)
     reports: list[LinearReport] = field(default_factory=list)
     residual: float = 0.0
+    refused: int = 0
     stopped: bool = False
 
     @classmethod
@@ -68,8 +71,15 @@ class Runner:
         x: Any = family.b.duplicate()
         started = time.perf_counter()
         self.solver.refilled()
-        self.reports.append(self.solver.solve(family.b, x))
+        try:
+            report = self.solver.solve(family.b, x)
+        except LinearSolveError:
+            self.refused += 1
+            self.seconds.append(time.perf_counter() - started)
+            x.destroy()
+            return
         self.seconds.append(time.perf_counter() - started)
+        self.reports.append(report)
         family.matrix.mult(x, r := family.b.duplicate())
         r.aypx(-1.0, family.b)
         self.residual = max(self.residual, r.norm() / family.b.norm())

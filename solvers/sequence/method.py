@@ -63,7 +63,7 @@ class Outcome:
     ----------
     reason : ``converged``, ``budget``, or the name of what went wrong
     work : what was done
-    residual : norm of the true residual
+    residual : norm of the true residual; NaN where `GivenMethod` does not measure it
     """
 
     reason: str = "converged"

@@ -9,7 +9,8 @@ __all__ = ["LinearReport", "Work"]
 @final
 @dataclass
 class Work:
-    """Operations of a solve; counted, not estimated.
+    """Operations of a solve: counted, except the reductions of PETSc's own methods, which follow
+    from their iterations.
 
     Attributes
     ----------
@@ -49,7 +50,8 @@ class LinearReport:
     ----------
     configuration : what solved it in the end
     reason : ``converged`` or ``zero-right-hand-side``
-    residual : true relative residual ``||b - A x|| / ||b||``
+    residual : true relative residual ``||b - A x|| / ||b||``; NaN where given options name a method
+        without iterations, which is proven once for each matrix instead
     work : everything that was done for it, trials that were given up included
     tried : configurations that were given up before, with their reasons
     """

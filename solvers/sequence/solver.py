@@ -247,6 +247,11 @@ class SequenceSolver:
         if self._fixed is not None:
             yield self._fixed, self._run(self._fixed, b, x, target)
             return
+        held = self._held()
+        if held is not None:  # nothing to choose: a factor of this very matrix is there
+            outcome = self._run(held, b, x, target)
+            yield held, outcome
+            x.zeroEntries()
         choice: Choice | None = self._tuner.choose(context)
         for attempt in range(_ATTEMPTS + 1):
             if choice is not None and attempt == _ATTEMPTS:
@@ -258,6 +263,12 @@ class SequenceSolver:
             choice = self._tell(choice, one, outcome)
             yield one, outcome
             x.zeroEntries()
+
+    def _held(self) -> Configuration | None:
+        """Return the direct configuration that has its factor already, if there is one."""
+        name = self._toolbox.factored(self._system.version)
+        found = [c for c in self._offered if c.uses == name and c.name.startswith("direct")]
+        return found[0] if found else None
 
     def _last_resort(self, choice: Choice) -> Choice | None:
         """Return the direct configuration, which does not depend on convergence."""

@@ -27,6 +27,13 @@ class Toolbox:
             self._known[name] = Preconditioner(self._system, self._options(name))
         return self._known[name]
 
+    def factored(self, version: int) -> str | None:
+        """Return the name of a factor of this version of the matrix, if there is one."""
+        for name in ("factor", "mumps"):
+            if name in self._known and self._known[name].content == version:
+                return name
+        return None
+
     def destroy(self) -> None:
         """Free all of them."""
         for one in self._known.values():

@@ -269,3 +269,21 @@ def test_the_view_names_the_settings(worker: Any, capfd: Any) -> None:
     ksp = direct(worker.to_petsc(worker.darcy(5)), size=3)
     ksp.view()
     assert "'size': 3" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["cg", "gcrodr"])
+def test_a_solve_that_ends_at_once_leaves_the_space_to_its_own_matrix(
+    worker: Any, method: str
+) -> None:
+    """Else the image of the old matrix would pass for that of the new one."""
+    first, second = (worker.petsc(worker.darcy(14, 25.0, seed)) for seed in (1, 2))
+    ksp = direct(first, method=method)
+    b, x = vectors(first, 3)
+    ksp.solve(b, x)
+    second.copy(first)
+    nothing = b.duplicate()
+    nothing.set(0.0)
+    ksp.solve(nothing, x)
+    ksp.solve(b, x)
+    assert ksp.getConvergedReason() > 0
+    assert ksp.getPythonContext().result.recycle_products > 0

@@ -225,3 +225,46 @@ def test_two_hundred_solves_leave_no_memory_behind(
         sizes.append(process.memory_info().rss)
     run.destroy()
     assert max(sizes) - sizes[20] < 5 * 2**20
+
+
+def test_an_exact_guess_does_not_spoil_the_recycle_space(worker: Any, families: Any) -> None:
+    family = families["spd-2d"]
+    run = worker.Run(family.matrix(0), family.traits, method="icc-recycled", guess="given")
+    b, other = (worker.right_hand_side(run.scipy.shape[0], seed) for seed in (1, 2))
+    run.solve(b)
+    run.refill(family.matrix(1))
+    run.solve(b)
+    run.refill(family.matrix(2))
+    run.x.setArray(np.linalg.solve(run.scipy.toarray(), b))
+    run.b.setArray(b)
+    run.solver.refilled()
+    run.solver.solve(run.b, run.x)
+    assert run.solve(other).residual <= 1e-8
+    run.destroy()
+
+
+def test_a_state_is_taken_over_whatever_the_horizons(worker: Any, families: Any) -> None:
+    family = families["spd-2d"]
+    one = worker.Run(family.matrix(0), family.traits, horizon=8)
+    b = worker.right_hand_side(one.scipy.shape[0], 1)
+    for number in range(5):
+        one.refill(family.matrix(number))
+        one.solve(b)
+    for horizon in (1, 3, 8, 500):
+        other = worker.Run(family.matrix(0), family.traits, horizon=horizon)
+        other.solver.restore(one.solver.state())
+        assert other.solver.arms == one.solver.arms
+        assert other.solve(b).residual <= 1e-8
+        other.destroy()
+    one.destroy()
+
+
+def test_a_state_of_another_cost_is_refused(worker: Any, families: Any) -> None:
+    family = families["spd-2d"]
+    one, other = (
+        worker.Run(family.matrix(0), family.traits, cost=cost) for cost in ("seconds", "operations")
+    )
+    with pytest.raises(UserError, match=r"seconds"):
+        other.solver.restore(one.solver.state())
+    one.destroy()
+    other.destroy()
