@@ -9,8 +9,9 @@ __all__ = ["LinearReport", "Work"]
 @final
 @dataclass
 class Work:
-    """Operations of a solve: counted, except the reductions of PETSc's own methods, which follow
-    from their iterations.
+    """Operations of a solve.
+
+    They are counted, except the reductions of PETSc's own methods, which follow from iterations.
 
     Attributes
     ----------
