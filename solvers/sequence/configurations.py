@@ -29,6 +29,8 @@ __all__ = ["Configuration", "Plan", "arms", "configurations", "fixed_part", "giv
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
+# Configurations that are very good for smooth coefficients and very bad for others.
+_GAMBLES = ("lagged", "fast-poisson")
 # An iteration that orthogonalises against 20 to 40 vectors, beside its product with the matrix.
 _RECYCLED = 6.0
 # Unknowns up to which a direct method can be the default in three dimensions.
@@ -101,6 +103,10 @@ def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
     if not system.traits.definite and (system.traits.dimension < 3 or system.size < _AFFORDABLE):
         # The first one is the default, which has to work: iterations may not arrive here.
         ranked.sort(key=lambda one: not one.name.startswith("direct"))
+    elif ranked[0].name.startswith(_GAMBLES):
+        # Their cost depends on the coefficients: one that is safe and needs no set-up goes first,
+        # and shows what a unit of cost is.
+        ranked.sort(key=lambda one: one.name != "ssor")
     return tuple(ranked)
 
 
