@@ -105,6 +105,7 @@ class SequenceSolver:
         self._iterations = 0.0
         self._stale = True
         self._used: set[str] = set()
+        self._last = -1  # version of the matrix that was solved last
         if options is not None:
             self._method(self._offered[0])  # wrong options are told at once
 
@@ -218,6 +219,7 @@ class SequenceSolver:
         for one, outcome in self._attempts(b, x, target, context):
             work.add(outcome.work)
             if outcome.converged:
+                self._last = self._system.version
                 self._remember(one, x, outcome, alone=not tried)
                 return LinearReport(
                     one.name, "converged", outcome.residual / norm, work, tuple(tried)
@@ -265,8 +267,11 @@ class SequenceSolver:
             x.zeroEntries()
 
     def _held(self) -> Configuration | None:
-        """Return the direct configuration that has its factor already, if there is one."""
-        name = self._toolbox.factored(self._system.version)
+        """Return the direct configuration whose factor is there, or pays: a matrix comes again."""
+        version, flat = self._system.version, self._system.traits.dimension < 3
+        name = self._toolbox.factored(version)
+        if name is None and flat and version == self._last:
+            name = "factor"
         found = [c for c in self._offered if c.uses == name and c.name.startswith("direct")]
         return found[0] if found else None
 
