@@ -6,7 +6,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from solvers.steady_snapshots import steady_layout
 
 from flows.columns import bundles
 from flows.study import Study
@@ -20,6 +19,7 @@ from solvers.parameters import ParameterSpace
 from solvers.problem import Problem
 from solvers.sampling import make_sampler
 from solvers.snapshots import flow_layout
+from solvers.steady_snapshots import steady_layout
 
 __all__ = ["Design", "design", "layout", "size_on_disk"]
 
