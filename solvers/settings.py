@@ -8,7 +8,26 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 from solvers.mesh import FloatArray
 
-__all__ = ["LinearSettings", "SolverSettings", "TimeSettings"]
+__all__ = ["LinearMethod", "LinearSettings", "SolverSettings", "TimeSettings"]
+
+# Not all of them suit all matrices; `SequenceSolver` says which ones do.
+LinearMethod = Literal[
+    "auto",
+    "direct",
+    "direct-mumps",
+    "fast-poisson",
+    "gamg",
+    "icc",
+    "icc-recycled",
+    "ilu-bcgs",
+    "ilu-gmres",
+    "ilu-recycled",
+    "lagged-factor",
+    "lagged-factor-rescaled",
+    "lagged-gamg",
+    "lagged-gamg-rescaled",
+    "ssor",
+]
 
 # Shortest time to the first and between the output times, as a part of `end`: the adaptive steps
 # that fit between them must stay above their minimum.
@@ -118,7 +137,7 @@ class LinearSettings(BaseModel):
     rtol: FiniteFloat = Field(
         1e-8, gt=0, lt=1, description="tolerance on the true residual, relative"
     )
-    method: str = Field(
+    method: LinearMethod = Field(
         "auto", description="auto (learned while solving), or the name of one configuration"
     )
     cost: Literal["seconds", "operations"] = Field(

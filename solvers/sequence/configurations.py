@@ -16,6 +16,7 @@ from solvers.sequence.direct import DirectMethod
 from solvers.sequence.fast_poisson import FastPoissonMethod
 from solvers.sequence.fresh import FreshMethod
 from solvers.sequence.given import GivenMethod
+from solvers.sequence.grid_matrix import find_grid
 from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
@@ -181,9 +182,11 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
             uses="icc",
         ),
     ]
-    if system.traits.grid is not None and system.matrix.comm.size == 1:
+    alone = system.matrix.comm.size == 1
+    grid = (system.traits.grid or find_grid(system.matrix)) if alone else None
+    if grid is not None:
         found.append(
-            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s), 60.0, 0.0, 4.0)
+            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s, grid), 60.0, 0.0, 4.0)
         )
     return found
 

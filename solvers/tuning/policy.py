@@ -1,5 +1,6 @@
 """What to run next: pure functions of what is known and of what may be spent."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
@@ -14,7 +15,7 @@ from solvers.tuning.tsallis_inf import draw_arm
 __all__ = ["fallback", "plan"]
 
 
-def plan(race: Race, place: int, free: float, generator: np.random.Generator) -> Choice:
+def plan(race: Race, place: int, free: float, seed: Sequence[int]) -> Choice:
     """Return the choice for a new system: default first, then trial, draw, or incumbent.
 
     Parameters
@@ -22,12 +23,12 @@ def plan(race: Race, place: int, free: float, generator: np.random.Generator) ->
     race : what is known in the context's bin
     place : number of that bin
     free : what `backstop.room` gives
-    generator : takes one number when arms are drawn
+    seed : of the generator that is made when arms are drawn
     """
     if race.incumbent is None:
         return _choice(race, place, race.default, inf, "default")
     return (
-        _trial(race, place, free) or _draw(race, place, free, generator) or _lead(race, place, free)
+        _trial(race, place, free) or _draw(race, place, free, seed) or _lead(race, place, free)
     )
 
 
@@ -83,13 +84,15 @@ def _trial(race: Race, place: int, free: float) -> Choice | None:
     return None
 
 
-def _draw(race: Race, place: int, free: float, generator: np.random.Generator) -> Choice | None:
+def _draw(race: Race, place: int, free: float, seed: Sequence[int]) -> Choice | None:
     rivals = race.rivals
+    if len(rivals) < 2:
+        return None
     budgets = [_draw_budget(race, i, free) for i in rivals]
-    if len(rivals) < 2 or any(budget is None for budget in budgets):
+    if any(budget is None for budget in budgets):
         return None
     p = draw_probabilities(race)
-    drawn = draw_arm(p, generator)
+    drawn = draw_arm(p, np.random.default_rng(seed))
     return _choice(race, place, rivals[drawn], budgets[drawn] or inf, "draw", float(p[drawn]))
 
 

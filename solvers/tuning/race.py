@@ -82,7 +82,7 @@ class Race:
     @cached_property
     def noise(self) -> float:
         """Relative standard deviation of a cost, robust, pooled over the arms."""
-        seen = [r.noise() for r in self.state.records if len(r.costs) > 2]
+        seen = [r.noise for r in self.state.records if len(r.costs) > 2]
         typical = median(seen) if seen else _FIRST_NOISE
         return _DEVIATION * max(typical, _LEAST_NOISE)
 

@@ -1,6 +1,7 @@
 """What is known about one arm: its recent costs, its set-ups, its aborted solves."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import fsum
 from statistics import median
 from typing import Self, final
@@ -71,7 +72,7 @@ class ArmRecord:
         An arm that has finished before counts it as a cost, unless the budget was smaller than what
         it usually takes: to be aborted then says nothing.
         """
-        news = bool(self.costs) and level > trimmed_mean(self.costs)
+        news = bool(self.costs) and level > self._mean
         seen = (*self.costs, charged)[-_WINDOW:] if news else self.costs
         return replace(
             self._paid(setup),
@@ -102,7 +103,7 @@ class ArmRecord:
         if not self.costs:
             return None
         later = self.setups / max(self.uses, 1)
-        return trimmed_mean(self.costs) + self.setup / horizon + later
+        return self._mean + self.setup / horizon + later
 
     def clipped_mean(self) -> float:
         """Return the mean of the costs, each counted as three medians at most; 0 without any.
@@ -114,14 +115,19 @@ class ArmRecord:
         limit = _CLIP * median(self.costs)
         return fsum(min(cost, limit) for cost in self.costs) / len(self.costs)
 
+    @cached_property
     def noise(self) -> float:
-        """Return the median relative deviation from the median cost."""
+        """Median relative deviation from the median cost."""
         middle = median(self.costs) if self.costs else 0.0
         return median(abs(cost / middle - 1.0) for cost in self.costs) if middle > 0 else 0.0
 
     def owes_second_solve(self) -> bool:
         """Return whether a set-up was paid and no solve has shown yet what it is good for."""
         return self.setup > 0 and self.uses + self.aborts == 1
+
+    @cached_property
+    def _mean(self) -> float:
+        return trimmed_mean(self.costs)
 
     def _paid(self, setup: float) -> Self:
         first = self.uses + self.aborts == 0 and not self.setup

@@ -35,8 +35,6 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal, Self, final
 
-import numpy as np
-
 from infra.errors import UserError
 from solvers.tuning.backstop import room
 from solvers.tuning.context import ContextBins
@@ -115,6 +113,7 @@ class Tuner:
             tuple(arms), default, seed, cost, rules or TuningRules(), bins or ContextBins(), {}
         )
         self._known: dict[int, BinState] = {}
+        self._read: dict[int, Race] = {}  # what was derived from the present states
 
     def choose(self, context: Sequence[float] = ()) -> Choice:
         """Return what to run on the next system. Nothing changes until the cost is told.
@@ -129,8 +128,7 @@ class Tuner:
             If the context has another number of components.
         """
         place = self._fixed.bins.index(context)
-        generator = np.random.default_rng([self._fixed.seed, self.solves])
-        return plan(self._race(place), place, self._room(), generator)
+        return plan(self._race(place), place, self._room(), [self._fixed.seed, self.solves])
 
     def tell(
         self, choice: Choice, cost: float, *, setup: float = 0.0, aborted: bool = False
@@ -206,12 +204,16 @@ class Tuner:
 
     def _race(self, place: int) -> Race:
         fixed = self._fixed
-        state = self._known.get(place)
+        state, read = self._known.get(place), self._read.get(place)
+        if state is not None and read is not None and read.state is state:
+            return read
         if state is None:
             richest = max(self._known, key=lambda b: self._known[b].solves, default=None)
             model = None if richest is None else self._race(richest)
             state = fresh(fixed.arms, fixed.rules, model, len(self._known))
-        return Race(fixed.arms, fixed.rules, fixed.default, state, fixed.cost == "seconds")
+        race = Race(fixed.arms, fixed.rules, fixed.default, state, fixed.cost == "seconds")
+        self._read[place] = race
+        return race
 
     def _room(self) -> float:
         return room(self._fixed.rules, self._known.values())

@@ -83,6 +83,13 @@ def test_what_has_no_effect_is_refused_not_ignored(tmp_path: Path) -> None:
     assert "time: expected the output times of the flow cavity" in text
 
 
+def test_an_unknown_linear_method_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    text = refusal(tmp_path, {**STEADY, "linear": {"method": "magic"}})
+    assert "linear.method" in text
+    assert "'lagged-factor-rescaled'" in text
+    assert "magic" in text
+
+
 def test_the_content_holds_what_has_an_effect_and_nothing_else(tmp_path: Path) -> None:
     steady, flow = load_study(written(tmp_path, STEADY)).content(), Study().content()
     common = {"name", "description", "problem", "parameters", "sampling"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from solvers.backend import MPI
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
+from solvers.settings import LinearMethod
 
 SPD = (
     "direct",
@@ -55,6 +56,11 @@ def check(facts: list[dict[str, Any]]) -> None:
 @auto
 def test_the_tables_name_every_configuration(worker: Any, families: Any, family: str) -> None:
     assert sorted(worker.arms(families[family], MPI.COMM_SELF)) == sorted(OFFERED[family])
+
+
+def test_studies_may_ask_for_every_configuration() -> None:
+    offered = {arm for arms in OFFERED.values() for arm in arms}
+    assert set(get_args(LinearMethod)) == offered | {"auto", "direct-mumps"}
 
 
 @every
