@@ -27,9 +27,7 @@ def plan(race: Race, place: int, free: float, seed: Sequence[int]) -> Choice:
     """
     if race.incumbent is None:
         return _choice(race, place, race.default, inf, "default")
-    return (
-        _trial(race, place, free) or _draw(race, place, free, seed) or _lead(race, place, free)
-    )
+    return _trial(race, place, free) or _draw(race, place, free, seed) or _lead(race, place, free)
 
 
 def fallback(race: Race, choice: Choice, free: float) -> Choice | None:
