@@ -138,7 +138,7 @@ class SteadyModel(FullOrderModel):
         return self._solver
 
     def _solved(self, solver: SteadySolver, sample: Sample, case: SteadyCase) -> Solved:
-        if not (case.fixed_operator and solver.blocks):
+        if not (case.traits.constant and solver.blocks):
             return solver.solve(case)
         if sample.index not in self._kept:
             block = {sample.index: case, **self._next_cases(sample)}

@@ -158,7 +158,6 @@ class SteadyCase:
     unknowns : one, or two for a complex solution
     equation : what is solved
     traits : what holds for the matrices of all samples
-    fixed_operator : whether all samples of a study have the same matrix
     coefficients, quantities : what is stored beside the solution
     context : numbers that may decide which solver is best, by name
     exact : the solution as a function of points, if it is known
@@ -167,7 +166,6 @@ class SteadyCase:
     unknowns: tuple[Unknown, ...]
     equation: TransportEquation | MatrixEquation
     traits: Traits
-    fixed_operator: bool = False
     coefficients: tuple[Coefficient, ...] = ()
     quantities: tuple[Quantity, ...] = ()
     context: Mapping[str, float] = field(default_factory=dict)

@@ -146,7 +146,7 @@ class SteadySolver:
         self._solution.destroy()
 
     def _refill(self, case: SteadyCase) -> None:
-        if case.fixed_operator and self._filled:
+        if case.traits.constant and self._filled:
             return
         self._filled = False
         self.system.refill(case)

@@ -102,8 +102,7 @@ class Poisson(Problem):
         return SteadyCase(
             unknowns=(Unknown("solution", "1", "solution"),),
             equation=equation,
-            traits=Traits(symmetric=True, definite=True, dimension=2),
-            fixed_operator=True,
+            traits=Traits(symmetric=True, definite=True, dimension=2, constant=True),
             coefficients=(Coefficient("source", "1", "source", source),),
             quantities=(functionals.mean("mean_solution", "1", "mean of the solution"),),
         )

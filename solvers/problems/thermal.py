@@ -117,8 +117,7 @@ class Thermal(Problem):
         return SteadyCase(
             unknowns=(Unknown("temperature", "K", "temperature"),),
             equation=equation,
-            traits=Traits(symmetric=True, definite=True, dimension=2),
-            fixed_operator=True,
+            traits=Traits(symmetric=True, definite=True, dimension=2, constant=True),
             quantities=(
                 functionals.mean("mean_temperature", "K", "mean temperature"),
                 functionals.outflow(

@@ -101,7 +101,7 @@ def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
         )
     offered = _definite(system, plan) if system.traits.definite else _general(system, plan)
     ranked = sorted(offered, key=lambda one: one.cost + one.setup / plan.horizon)
-    if not system.traits.definite and (system.traits.dimension < 3 or system.size < _AFFORDABLE):
+    if not system.traits.definite and factors_pay(system):
         # The first one is the default, which has to work: iterations may not arrive here.
         ranked.sort(key=lambda one: not one.name.startswith("direct"))
     elif ranked[0].name.startswith(_GAMBLES):
@@ -109,6 +109,11 @@ def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
         # and shows what a unit of cost is.
         ranked.sort(key=lambda one: one.name != "ssor")
     return tuple(ranked)
+
+
+def factors_pay(system: System) -> bool:
+    """Return whether a sparse direct factorisation is affordable at all."""
+    return system.traits.dimension < 3 or system.size < _AFFORDABLE
 
 
 def arms(offered: tuple[Configuration, ...]) -> list[Arm]:

@@ -19,6 +19,7 @@ from solvers.sequence.configurations import (
     Plan,
     arms,
     configurations,
+    factors_pay,
     fixed_part,
     given,
     named,
@@ -268,9 +269,10 @@ class SequenceSolver:
 
     def _held(self) -> Configuration | None:
         """Return the direct configuration whose factor is there, or pays: a matrix comes again."""
-        version, flat = self._system.version, self._system.traits.dimension < 3
+        version, traits = self._system.version, self._system.traits
         name = self._toolbox.factored(version)
-        if name is None and flat and version == self._last:
+        again = traits.constant or version == self._last
+        if name is None and again and factors_pay(self._system):
             name = "factor"
         found = [c for c in self._offered if c.uses == name and c.name.startswith("direct")]
         return found[0] if found else None

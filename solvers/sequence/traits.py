@@ -48,6 +48,7 @@ class Traits:
     symmetric : every matrix is symmetric
     definite : every matrix is positive definite (only together with `symmetric`)
     dimension : dimension of the mesh behind the matrix; direct methods grow dearer with it
+    constant : every system has the same matrix; only right-hand sides differ
     grid : the cell-centred grid with zero Dirichlet values behind a diffusion matrix, if so
 
     Raises
@@ -59,6 +60,7 @@ class Traits:
     symmetric: bool = False
     definite: bool = False
     dimension: int = 2
+    constant: bool = False
     grid: Grid | None = None
 
     def __post_init__(self) -> None:

@@ -175,7 +175,7 @@ class TestConformance:
             system.refill(case)
             values.append(system.matrix.getValuesCSR()[2].copy())
         same = all(np.array_equal(values[0], other) for other in values[1:])
-        assert same == all(case.fixed_operator for case in cases)
+        assert same == all(case.traits.constant for case in cases)
 
 
 @pytest.mark.parametrize(
