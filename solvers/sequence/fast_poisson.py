@@ -11,13 +11,11 @@ so that its inverse costs two fast transforms. With the diagonal scaling of `Lag
 preconditions diffusion with a smooth variable coefficient (Concus and Golub, 1973,
 10.1137/0710092).
 
-What is left, :math:`-\Delta + \Delta \sqrt K / \sqrt K` beside :math:`-\Delta`, differs most for
-smooth functions. Where the contrast makes that felt, a coarse grid takes them out (`CoarseGrid`):
-
-.. math:: M^{-1} r = z + Q (r - A z), \qquad z = S L^{-1} S r,
-
-the method A-DEF2 of Tang, Nabben, Vuik and Erlangga (2009, 10.1007/s10915-009-9272-6), which starts
-from a residual without coarse part (the combination with a fast Poisson solver is ours).
+What is left is a potential, :math:`K^{-1/2} (-\nabla\cdot K \nabla) K^{-1/2} = -\Delta + q` with
+:math:`q = \Delta \sqrt K / \sqrt K`, which differs most from nothing where -Laplacian is small.
+Where the contrast makes that felt, the lowest modes get their exact block (`SineModes`; ours), with
+q found from one product of the matrix: the transform is there already, so that it costs nothing in
+an iteration.
 """
 
 import time
@@ -25,21 +23,21 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+from scipy import linalg
 
 from solvers.errors import LinearSolveError
-from solvers.sequence.coarse_grid import CoarseGrid
-from solvers.sequence.grid_matrix import GridMatrix
 from solvers.sequence.krylov_run import KrylovRun
 from solvers.sequence.method import Method, Outcome, Target
 from solvers.sequence.report import Work
+from solvers.sequence.sine_modes import SineModes
+from solvers.sequence.sine_transform import SineTransform
 from solvers.sequence.system import System
 from solvers.sequence.traits import Grid
 
 __all__ = ["FastPoissonMethod", "poisson_eigenvalues"]
 
-# Iterations without a coarse grid beyond which one pays: it makes an iteration a third dearer.
-_FEW = 10
+# Iterations beyond which the potential is worth its product and its small inverse.
+_FEW = 7
 
 
 def poisson_eigenvalues(grid: Grid) -> NDArray[np.float64]:
@@ -53,45 +51,44 @@ def poisson_eigenvalues(grid: Grid) -> NDArray[np.float64]:
 
 @final
 class _Context:
-    """PETSc's Python preconditioner ``x -> S L^{-1} S x``, and the coarse grid if there is one."""
+    """PETSc's Python preconditioner ``x -> S L^{-1} S x``, or with the exact block for low modes.
+
+    Parameters
+    ----------
+    grid : the matrix's grid
+
+    Attributes
+    ----------
+    eigenvalues : of the Laplacian, shape of the grid
+    scale : S, shape of the grid
+    low, block : the modes with a block of their own, and the inverse of that; None without
+    """
 
     def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+        self._shape = grid.shape
+        self._transform = SineTransform(grid.shape)
+        self.eigenvalues = poisson_eigenvalues(grid)
         # Single precision halves the time of the transforms. It perturbs the preconditioner by
         # 1e-7, relatively, not the solution.
-        self._inverse = (1.0 / poisson_eigenvalues(grid)).astype(np.float32)
+        self._inverse = (1.0 / self.eigenvalues).astype(np.float32)
         self.scale: NDArray[np.float64] = np.ones(grid.shape)
-        self.coarse: CoarseGrid | None = None
-        self.matrix: Any = None
-        self._image: Any = None
+        self.low: tuple[slice, ...] = ()
+        self.block: NDArray[np.float32] | None = None
 
     def apply(self, _pc: Any, x: Any, y: Any) -> None:
         """Apply to `x`, result in `y`; called by PETSc."""
-        values = x.getArray(readonly=True).reshape(self._grid.shape) * self.scale
-        waves = fft.dstn(values.astype(np.float32), type=2, norm="ortho", overwrite_x=True)
+        values = np.empty(self._shape, dtype=np.float32)
+        given = x.getArray(readonly=True).reshape(self._shape)
+        np.multiply(given, self.scale, out=values, casting="same_kind")
+        waves = self._transform.forward(values)
+        lowest = None
+        if self.block is not None:
+            lowest = linalg.blas.ssymv(1.0, self.block, waves[self.low].ravel())
         waves *= self._inverse
-        result = fft.idstn(waves, type=2, norm="ortho", overwrite_x=True)
-        np.multiply(result, self.scale, out=y.getArray().reshape(self._grid.shape))
-        if self.coarse is not None:
-            self.correct(x, y)
-
-    def correct(self, b: Any, x: Any) -> None:
-        """Add ``Q (b - A x)`` to `x`."""
-        assert self.coarse is not None, "called with a coarse grid only"
-        if self._image is None:
-            self._image = x.duplicate()
-        self.matrix.mult(x, self._image)
-        shape = self._grid.shape
-        left = (b.getArray(readonly=True) - self._image.getArray(readonly=True)).reshape(shape)
-        left *= self.scale
-        found = self.coarse.correct(left)
-        found *= self.scale
-        x.getArray().reshape(shape)[...] += found
-
-    def destroy(self, _pc: Any) -> None:
-        """Free what belongs to PETSc; called by it."""
-        if self._image is not None:
-            self._image.destroy()
+        if lowest is not None:
+            waves[self.low].flat = lowest
+        result = self._transform.backward(waves)
+        np.multiply(result, self.scale, out=y.getArray().reshape(self._shape))
 
 
 @final
@@ -107,13 +104,13 @@ class FastPoissonMethod(Method):
     def __init__(self, system: System, grid: Grid) -> None:
         self._run = KrylovRun(system.matrix.comm, "cg")
         self._context = _Context(grid)
-        self._reference = _diagonal(grid)
+        # Diagonal and row sums of the Laplacian: the outer values are half a cell away.
+        self._reference = _by_axis(grid, 2.0, 1.0)
+        self._row_sums = _by_axis(grid, 0.0, 2.0)
         outer = self._run.ksp.getPC()
         outer.setType("python")
         outer.setPythonContext(self._context)
-        # The coarse grid waits for a solve that needs it; no other pattern can have one.
-        self._entries = GridMatrix.of(system.matrix, grid.shape)
-        self._coarse: CoarseGrid | None = None
+        self._modes: SineModes | None = None  # until a solve needs them
         self._version = -1
 
     def prepare(self, system: System) -> Work:
@@ -125,51 +122,46 @@ class FastPoissonMethod(Method):
             raise LinearSolveError("a diagonal entry is not positive", "indefinite")
         diagonal = system.diagonal().getArray(readonly=True).reshape(self._reference.shape)
         self._context.scale = np.sqrt(self._reference / diagonal)
-        self._context.matrix = system.matrix
         self._run.ksp.setOperators(system.matrix)
         self._version = system.version
-        if self._coarse is not None:
-            self._refill(system)
-        return Work(setup_seconds=time.perf_counter() - started)
+        work = Work()
+        if self._modes is not None:
+            self._look_at_potential(system, self._modes)
+            work.operator = 1
+        work.setup_seconds = time.perf_counter() - started
+        return work
 
     def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
         """Iterate; see `Method.solve`."""
-        if self._context.coarse is not None:
-            self._context.correct(b, x)
         outcome = self._run.solve(system, b, x, target)
-        if self._context.coarse is not None:
-            outcome.work.operator += outcome.work.preconditioner + 1
-        elif outcome.work.iterations > _FEW and self._entries is not None:
-            self._coarse = CoarseGrid(self._reference.shape)
+        if self._modes is None and outcome.work.iterations > _FEW:
+            self._modes = SineModes(self._context.eigenvalues)
         return outcome
 
     def destroy(self) -> None:
         """Free PETSc's objects."""
         self._run.destroy()
 
-    def _refill(self, system: System) -> None:
-        """Give the coarse grid the values of S A S."""
-        assert self._entries is not None, "looked at before"
-        assert self._coarse is not None, "made before"
+    def _look_at_potential(self, system: System, modes: SineModes) -> None:
+        """Give the lowest modes the block of -Laplacian + q, if that is positive definite."""
         scale = self._context.scale
-        _, *couplings = self._entries.values(system.matrix)
-        for axis, one in enumerate(couplings):
-            ends, along = np.moveaxis(scale, axis, 0), np.moveaxis(one, axis, 0)
-            along *= ends[:-1]
-            along *= ends[1:]
-        try:
-            self._coarse.compute(self._reference, couplings)
-        except np.linalg.LinAlgError as error:
-            raise LinearSolveError(f"its coarse matrix: {error}", "indefinite") from error
-        self._context.coarse = self._coarse
+        ones: Any = system.matrix.createVecRight()
+        ones.setArray(scale.ravel())
+        image = ones.duplicate()
+        system.matrix.mult(ones, image)
+        potential = image.getArray(readonly=True).reshape(scale.shape) * scale - self._row_sums
+        ones.destroy()
+        image.destroy()
+        self._context.low = modes.low
+        self._context.block = modes.inverse(potential)
 
 
-def _diagonal(grid: Grid) -> NDArray[np.float64]:
-    """Return the diagonal of the Laplacian: 2 / h^2 per axis, 3 / h^2 in the outer cells."""
+def _by_axis(grid: Grid, inner: float, outer: float) -> NDArray[np.float64]:
+    """Return a sum over axes: `inner` / h^2 for each cell, `outer` / h^2 more at each end."""
     total = np.zeros(grid.shape)
     for axis, (n, h) in enumerate(zip(grid.shape, grid.spacing, strict=True)):
-        one = np.full(n, 2.0 / h**2)
-        one[0] += 1.0 / h**2
-        one[-1] += 1.0 / h**2
+        one = np.full(n, inner / h**2)
+        one[0] += outer / h**2
+        one[-1] += outer / h**2
         total += one.reshape([-1 if a == axis else 1 for a in range(len(grid.shape))])
     return total

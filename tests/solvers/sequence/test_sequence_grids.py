@@ -1,4 +1,4 @@
-"""Grids found in patterns, and the coarse grid of the fast Poisson solver."""
+"""Grids found in patterns, and the parts of the fast Poisson solver."""
 
 from typing import Any
 
@@ -7,12 +7,13 @@ import pytest
 import scipy.sparse as sp
 
 from solvers.published_matrices import darcy_5_point, darcy_7_point
-from solvers.sequence.coarse_grid import CoarseGrid
-from solvers.sequence.grid_matrix import GridMatrix, find_grid
+from solvers.sequence.fast_poisson import poisson_eigenvalues
+from solvers.sequence.grid_matrix import find_grid
+from solvers.sequence.sine_modes import SineModes
+from solvers.sequence.sine_transform import SineTransform, sines
 from solvers.sequence.traits import Grid, Traits
 
 SHAPES = [(40,), (12, 20), (21, 8), (6, 7, 9), (4, 30, 5)]
-SPD = Traits(symmetric=True, definite=True)
 
 
 def coupled(shape: tuple[int, ...], weights: list[float], seed: int | None = None) -> Any:
@@ -27,16 +28,6 @@ def coupled(shape: tuple[int, ...], weights: list[float], seed: int | None = Non
         return sp.csr_array(total)
     scale = sp.diags_array(rng.uniform(0.5, 2.0, total.shape[0]))
     return sp.csr_array(scale @ total @ scale)
-
-
-def basis(coarse: CoarseGrid, shape: tuple[int, ...]) -> Any:
-    """Return the hat functions, zero at both ends of each axis, from their definition."""
-    total = np.ones((1, 1))
-    for n, m in zip(shape, coarse.hats, strict=True):
-        x, nodes = (np.arange(n) + 0.5) / n, np.arange(m + 2) / (m + 1)
-        hats = [np.interp(x, nodes, np.eye(m + 2)[k]) for k in range(1, m + 1)]
-        total = np.kron(total, np.array(hats).T)
-    return total
 
 
 @pytest.mark.parametrize("shape", SHAPES[1:])
@@ -85,37 +76,47 @@ def test_other_patterns_are_not_taken_for_grids(worker: Any, matrix: Any) -> Non
     assert find_grid(worker.to_petsc(matrix)) is None
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_coarse_correction_is_galerkins(worker: Any, shape: tuple[int, ...]) -> None:
-    B = coupled(shape, [1.0, 3.0, 0.5][: len(shape)], seed=5)
-    entries = GridMatrix.of(worker.to_petsc(B), shape)
-    assert entries is not None
-    coarse = CoarseGrid(shape)
-    diagonal, *couplings = entries.values(worker.to_petsc(B))
-    coarse.compute(diagonal, couplings)
-    P = basis(coarse, shape)
-    residual = np.random.default_rng(1).standard_normal(shape)
-    expected = P @ np.linalg.solve(P.T @ (B @ P), P.T @ residual.ravel())
-    np.testing.assert_allclose(coarse.correct(residual).ravel(), expected, rtol=1e-11, atol=1e-13)
+@pytest.mark.parametrize("shape", [*SHAPES, (150, 60), (30, 220)])
+def test_the_transform_is_orthonormal_and_diagonalises_the_laplacian(
+    shape: tuple[int, ...],
+) -> None:
+    transform, rng = SineTransform(shape), np.random.default_rng(3)
+    x = rng.standard_normal(shape).astype(np.float32)
+    waves = transform.forward(x.copy())
+    assert np.linalg.norm(waves) == pytest.approx(float(np.linalg.norm(x)), rel=1e-5)
+    np.testing.assert_allclose(transform.backward(waves.copy()), x, atol=1e-5)
+    expected = x.astype(float)
+    for axis, n in enumerate(shape):
+        expected = np.moveaxis(np.tensordot(sines(n, n).T, expected, (1, axis)), 0, axis)
+    np.testing.assert_allclose(waves, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_corrected_residual_needs_no_correction(worker: Any, shape: tuple[int, ...]) -> None:
-    B = coupled(shape, [1.0] * len(shape), seed=2)
-    matrix = worker.to_petsc(B)
-    entries, coarse = GridMatrix.of(matrix, shape), CoarseGrid(shape)
-    assert entries is not None
-    diagonal, *couplings = entries.values(matrix)
-    coarse.compute(diagonal, couplings)
-    residual = np.random.default_rng(4).standard_normal(shape)
-    once = coarse.correct(residual)
-    again = coarse.correct(residual - (B @ once.ravel()).reshape(shape))
-    assert np.abs(again).max() < 1e-12 * np.abs(once).max()
+def test_the_block_of_the_low_modes_is_galerkins(shape: tuple[int, ...]) -> None:
+    eigenvalues = poisson_eigenvalues(Grid(shape, tuple(1.0 / n for n in shape)))
+    potential = 100.0 * np.random.default_rng(5).standard_normal(shape)
+    modes = SineModes(eigenvalues)
+    V = np.ones((1, 1))
+    for n, low in zip(shape, modes.low, strict=True):
+        V = np.kron(V, sines(n, low.stop))
+    expected = np.diag(eigenvalues[modes.low].ravel()) + V.T @ (potential.ravel()[:, None] * V)
+    np.testing.assert_allclose(modes.matrix(potential), expected, rtol=1e-11, atol=1e-10)
 
 
-@pytest.mark.parametrize(("shape", "most"), [((48, 48), 0.6), ((16, 14, 15), 0.75)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_inverse_is_that_of_a_constant_potential(shape: tuple[int, ...]) -> None:
+    eigenvalues = poisson_eigenvalues(Grid(shape, tuple(1.0 / n for n in shape)))
+    modes = SineModes(eigenvalues)
+    inverse = modes.inverse(np.full(shape, 7.0))
+    assert inverse is not None
+    expected = np.diag(1.0 / (eigenvalues[modes.low].ravel() + 7.0))
+    np.testing.assert_allclose(np.triu(inverse), expected, rtol=1e-5, atol=1e-8)
+    assert modes.inverse(np.full(shape, -2.0 * float(eigenvalues.max()))) is None
+
+
+@pytest.mark.parametrize(("shape", "most"), [((48, 48), 0.75), ((16, 14, 15), 0.85)])
 @pytest.mark.parametrize("known", [True, False])
-def test_the_coarse_grid_saves_iterations_where_the_contrast_is_large(
+def test_the_potential_saves_iterations_where_the_contrast_is_large(
     worker: Any, shape: tuple[int, ...], most: float, known: bool
 ) -> None:
     assemble = darcy_5_point if len(shape) == 2 else darcy_7_point
@@ -128,29 +129,7 @@ def test_the_coarse_grid_saves_iterations_where_the_contrast_is_large(
     run.refill(assemble(K) * 2.0)
     run.x.zeroEntries()
     report = run.solve(b)
-    assert without.work.iterations > 10
+    assert without.work.iterations > 7
     assert report.work.iterations < most * without.work.iterations
     assert run.residual(b) <= 1e-8
     run.destroy()
-
-
-def test_another_pattern_than_the_grids_has_no_coarse_grid(worker: Any) -> None:
-    grid = Grid((30, 31), (1.0, 1.0))
-    darcy = darcy_5_point(worker.permeability((30, 31), 1000.0, 0))
-    matrix = sp.csr_array(darcy + 1e-9 * periodic_like(30, 31))
-    traits = Traits(symmetric=True, definite=True, grid=grid)
-    run = worker.Run(matrix, traits, method="fast-poisson", guess="given")
-    for number, factor in enumerate((1.0, 2.0, 3.0)):
-        run.refill(matrix * factor)
-        run.x.zeroEntries()
-        work = run.solve(b := worker.right_hand_side(930, number)).work
-        assert work.iterations > 10
-        assert work.operator <= work.iterations + 1  # a coarse grid takes one more in each
-        assert run.residual(b) <= 1e-8
-    run.destroy()
-
-
-def periodic_like(rows: int, columns: int) -> Any:
-    """Return couplings of diagonal neighbours, symmetric."""
-    step = sp.kron(sp.eye_array(rows, k=1), sp.eye_array(columns, k=1))
-    return sp.csr_array(step + step.T)
