@@ -14,13 +14,14 @@ _ILU = {"pc_type": "ilu"}
 _GAMG = {"pc_type": "gamg"}
 _MUMPS = {"pc_factor_mat_solver_type": "mumps"}
 _ND = {"pc_factor_mat_ordering_type": "nd"}
-# Approximate minimum degree: a quick analysis, which is most of what one solve alone costs.
-_AMD = {"mat_mumps_icntl_7": "0"}
+# Approximate minimum degree, or fill: a quick analysis, which is most of what one solve alone costs.
+_AMD, _AMF = {"mat_mumps_icntl_7": "0"}, {"mat_mumps_icntl_7": "2"}
 # Every method stops at the true residual; GMRES and its relatives are preconditioned on the right.
 DEFINITE: Mapping[str, Mapping[str, str]] = {
     "Cholesky (PETSc)": {"ksp_type": "preonly", "pc_type": "cholesky", **_ND},
     "Cholesky (MUMPS)": {"ksp_type": "preonly", "pc_type": "cholesky", **_MUMPS},
     "Cholesky (MUMPS, AMD)": {"ksp_type": "preonly", "pc_type": "cholesky", **_MUMPS, **_AMD},
+    "Cholesky (MUMPS, AMF)": {"ksp_type": "preonly", "pc_type": "cholesky", **_MUMPS, **_AMF},
     "CG+GAMG": {"ksp_type": "cg", **_GAMG},
     "CG+ICC": {"ksp_type": "cg", "pc_type": "icc"},
     "GMRES(30)+ILU": {"ksp_type": "gmres", **_ILU},
@@ -31,6 +32,7 @@ GENERAL: Mapping[str, Mapping[str, str]] = {
     "LU (PETSc)": {"ksp_type": "preonly", "pc_type": "lu", **_ND},
     "LU (MUMPS)": {"ksp_type": "preonly", "pc_type": "lu", **_MUMPS},
     "LU (MUMPS, AMD)": {"ksp_type": "preonly", "pc_type": "lu", **_MUMPS, **_AMD},
+    "LU (MUMPS, AMF)": {"ksp_type": "preonly", "pc_type": "lu", **_MUMPS, **_AMF},
     "BiCGStab+ILU": {"ksp_type": "bcgs", **_ILU},
     "GMRES(30)+ILU": {"ksp_type": "gmres", **_ILU},
     "GMRES(200)+ILU": {"ksp_type": "gmres", "ksp_gmres_restart": "200", **_ILU},

@@ -16,7 +16,7 @@ __all__ = ["RULES", "Row", "compete", "main", "show"]
 
 # Seconds that a competitor may take for a family, and its most samples.
 _PATIENCE, _SAMPLES, _LEAST = 3.0, 10, 4
-MUMPS = ("Cholesky (MUMPS)", "Cholesky (MUMPS, AMD)")
+MUMPS = ("Cholesky (MUMPS)", "Cholesky (MUMPS, AMD)", "Cholesky (MUMPS, AMF)")
 RULES = (
     "One process, one thread. All methods reach a relative true residual of 1e-8 and get the "
     "same assembled matrices; `SequenceSolver` is charged with everything (set-ups, trials, "

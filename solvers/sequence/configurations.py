@@ -32,6 +32,8 @@ __all__ = ["Configuration", "Plan", "arms", "configurations", "fixed_part", "giv
 _LARGE = 20_000
 # Configurations that are very good for smooth coefficients and very bad for others.
 _GAMBLES = ("lagged", "fast-poisson")
+# Unknowns below which PETSc's LU is quicker than anything that pivots and blocks.
+_SMALL = 3_000
 # An iteration that orthogonalises against 20 to 40 vectors, beside its product with the matrix.
 _RECYCLED = 6.0
 # Unknowns up to which a direct method can be the default in three dimensions.
@@ -227,12 +229,13 @@ def _direct(system: System, factors: float) -> list[Configuration]:
         "direct", lambda _, t: DirectMethod(t.get("factor")),
         factors * refill, factors * first, factors * application, factors * refill, "factor",
     )  # fmt: skip
-    if system.size < _LARGE or system.matrix.comm.size > 1:
+    least = _LARGE if system.traits.definite else _SMALL
+    if system.size < least or system.matrix.comm.size > 1:
         return [own]
     quick = 130.0 * (n / 6.5e4) ** 0.35 if d < 3 else 2000.0 * n / 3.3e4
     mumps = Configuration(
         "direct-mumps", lambda _, t: DirectMethod(t.get("mumps")),
-        factors * (quick + 3 * application), factors * first, 3 * factors * application,
+        factors * (quick + 3 * application), 1.4 * factors * quick, 3 * factors * application,
         factors * quick, "mumps",
     )  # fmt: skip
     return [own, mumps]
@@ -249,7 +252,9 @@ def _lagged(
     return [
         Configuration(
             name,
-            lambda s, t: LaggedMethod(s, kind, t.get(what), rescaled=rescaled, clock=plan.clock),
+            lambda s, t: LaggedMethod(
+                s, kind, t.get(what), t.mean if rescaled else None, clock=plan.clock
+            ),
             iterations * (application + 1.0),
             300.0 if gamg else direct.setup,
             application,

@@ -9,7 +9,7 @@ sequence, or once some samples have been seen the mean of the scaled ones (`Scal
 makes the contrast of a smooth coefficient harmless; coefficients that jump gain nothing from it,
 and the plain form then does better.
 
-Refresh rule: the mean is factored after 8 samples; otherwise a new factor is computed when the
+Refresh rule: the mean is factored when it is settled; otherwise a new factor is computed when the
 iterations lost since the last one cost more than it, or at once when an iteration does not arrive.
 """
 
@@ -28,8 +28,6 @@ from solvers.sequence.system import System
 
 __all__ = ["LaggedMethod"]
 
-# Samples after which the mean of the scaled matrices is settled and factored.
-_SETTLED = 8
 # Iterations after which a factor is known not to fit, and how a solve ends then.
 _PATIENCE = 120
 _MISFIT = frozenset({"iteration-limit", "stagnation", "breakdown", "indefinite-preconditioner"})
@@ -67,14 +65,20 @@ class LaggedMethod(Method):
     system : matrix and traits
     kind : PETSc's name of the Krylov method
     factor : shared with other methods
-    rescaled : whether to rescale
+    mean : mean of the scaled matrices, shared with other methods; None for the plain form
     clock : whether the refresh rule may look at the clock (else it counts iterations)
     """
 
     keeps_setup = True
 
     def __init__(
-        self, system: System, kind: str, factor: Preconditioner, *, rescaled: bool, clock: bool
+        self,
+        system: System,
+        kind: str,
+        factor: Preconditioner,
+        mean: ScaledMean | None = None,
+        *,
+        clock: bool,
     ) -> None:
         self._run = KrylovRun(system.matrix.comm, kind)
         self._factor = factor
@@ -82,7 +86,7 @@ class LaggedMethod(Method):
         outer = self._run.ksp.getPC()
         outer.setType(PETSc.PC.Type.PYTHON)
         outer.setPythonContext(self._shell)
-        self._mean = ScaledMean() if rescaled else None
+        self._mean = mean
         self._clock = clock
         # The version of the matrix, and the set-up of the factor, that were rescaled last.
         self._version, self._setup = -1, -1
@@ -96,8 +100,7 @@ class LaggedMethod(Method):
             return Work()
         started, setups = time.perf_counter(), 0
         self._run.ksp.setOperators(system.matrix)
-        new = self._version != system.version
-        if new and self._mean is not None and self._mean.count < _SETTLED:
+        if self._mean is not None:
             self._mean.add(system)
         if self._due(system):
             self._refresh(system)
@@ -122,10 +125,8 @@ class LaggedMethod(Method):
         return outcome
 
     def destroy(self) -> None:
-        """Free PETSc's objects, except the factor, which is its owner's."""
+        """Free PETSc's objects, except the factor and the mean, which are their owner's."""
         self._run.destroy()
-        if self._mean is not None:
-            self._mean.destroy()
         if self._shell.scale is not None:
             self._shell.scale.destroy()
 
@@ -150,14 +151,14 @@ class LaggedMethod(Method):
             return True
         if self._factor.content == system.version:
             return False
-        if self._mean is not None and self._mean.count >= _SETTLED:
+        if self._mean is not None and self._mean.settled:
             return self._factor.content > 0  # a single sample is in its place
         due = self._lost > (self._factor.seconds if self._clock else _WORTH)
         # One clock for all ranks, or some would wait for the others for ever.
         return bool(system.comm.bcast(due)) if self._clock else due
 
     def _refresh(self, system: System) -> None:
-        if self._mean is None or self._mean.count < _SETTLED:
+        if self._mean is None or not self._mean.settled:
             self._factor.compute(system.matrix, system.version)
         else:
             mean = self._mean.matrix(system)

@@ -17,9 +17,13 @@ from solvers.sequence.system import System
 __all__ = ["ScaledMean"]
 
 
+# Samples after which the mean is settled: more of them hardly change it.
+_ENOUGH = 4
+
+
 @final
 class ScaledMean:
-    """The running mean R.
+    """The mean R of the first matrices of a sequence.
 
     Attributes
     ----------
@@ -28,10 +32,19 @@ class ScaledMean:
 
     def __init__(self) -> None:
         self._sum: Any = None
+        self._version = -1
         self.count = 0
 
+    @property
+    def settled(self) -> bool:
+        """Whether it has all the matrices that it takes."""
+        return self.count >= _ENOUGH
+
     def add(self, system: System) -> None:
-        """Add the present values of the matrix."""
+        """Add the present values of the matrix, unless they are in it or it is settled."""
+        if self.settled or self._version == system.version:
+            return
+        self._version = system.version
         scale = system.diagonal().copy()
         scale.sqrtabs()
         scale.reciprocal()

@@ -97,6 +97,9 @@ class SequenceSolver:
             self._offered = (given(name, options, settings.rtol),)
         alone = "given" if options is not None else settings.method
         self._fixed = None if alone == "auto" else named(alone, self._offered)
+        # The mean is ready when a configuration that needs it is tried.
+        wanted = self._offered if self._fixed is None else (self._fixed,)
+        self._averages = any(one.name.endswith("rescaled") for one in wanted)
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
         rules = TuningRules(horizon=horizon)
@@ -199,6 +202,8 @@ class SequenceSolver:
         if self._stale:
             self._system.refilled()
             self._stale = False
+            if self._averages:
+                self._toolbox.mean.add(self._system)
 
     def _solve(self, b: Any, x: Any, context: Sequence[float]) -> LinearReport:
         norm = float(b.norm())

@@ -1,8 +1,9 @@
-"""The preconditioners that the configurations of one sequence share."""
+"""What the configurations of one sequence share: preconditioners, and the mean of the matrices."""
 
 from typing import final
 
 from solvers.sequence.preconditioner import GAMG, Preconditioner, mumps_options, own_options
+from solvers.sequence.scaling import ScaledMean
 from solvers.sequence.system import System
 
 __all__ = ["Toolbox"]
@@ -15,11 +16,16 @@ class Toolbox:
     Parameters
     ----------
     system : matrix and traits
+
+    Attributes
+    ----------
+    mean : mean of the scaled matrices; whoever sees a new one adds it
     """
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._known: dict[str, Preconditioner] = {}
+        self.mean = ScaledMean()
 
     def get(self, name: str) -> Preconditioner:
         """Return ``factor``, ``mumps``, ``gamg``, ``icc`` or ``ilu``."""
@@ -39,6 +45,8 @@ class Toolbox:
         for one in self._known.values():
             one.destroy()
         self._known.clear()
+        self.mean.destroy()
+        self.mean = ScaledMean()
 
     def _options(self, name: str) -> dict[str, str]:
         local = {"icc": "icc", "ilu": "ilu"}

@@ -127,6 +127,7 @@ def test_the_scaled_mean_averages_and_ignores_a_factor(
         mean.add(system)
         scale = 1.0 / np.sqrt(matrix.diagonal())
         expected += scale[:, None] * matrix.toarray() * scale / len(matrices)
+        mean.add(system)  # the same matrix again: not counted
     assert mean.count == 3
     np.testing.assert_allclose(dense(mean.matrix(system)), expected, rtol=1e-13, atol=1e-15)
     run.destroy()
