@@ -1,7 +1,7 @@
 """Families of linear systems: random parameters in, one refilled PETSc matrix out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -14,7 +14,7 @@ from solvers.linear_space import distribute_linear
 from solvers.ordering import order
 from solvers.published_matrices import darcy_5_point, darcy_7_point, skr_darcy, skr_helmholtz
 from solvers.sampling import make_sampler
-from solvers.sequence.traits import Grid, Traits
+from solvers.sequence.traits import Traits
 from solvers.steady_case import SteadyCase
 from solvers.transport_system import TransportSystem
 
@@ -42,10 +42,25 @@ class Family:
     b: Any
     tour: NDArray[np.int64]
 
-    @property
-    def plain(self) -> Traits:
-        """The traits without the grid: what a matrix alone tells."""
-        return replace(self.traits, grid=None)
+    def renumbered(self) -> "Family":
+        """Return the same systems with the unknowns as a mesh would number them.
+
+        Reverse Cuthill-McKee hides a grid. `fill` permutes what is in this family's matrix: call
+        its own `fill` before.
+        """
+        places: Any = self.matrix.getOrdering("rcm")[0]
+        matrix = self.matrix.permute(places, places)
+        b = self.b.copy()
+        b.permute(places)
+
+        def fill(_index: int) -> None:
+            values = self.matrix.permute(places, places)
+            values.copy(matrix, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+            values.destroy()
+            self.b.copy(b)
+            b.permute(places)
+
+        return Family(self.name, self.traits, fill, matrix, b, self.tour)
 
     @property
     def size(self) -> int:
@@ -86,9 +101,8 @@ def darcy(n: int, dimension: int, contrast: float, samples: int, *, jumps: bool 
         scaled = (g > 0).astype(float) if jumps else (g - g.min()) / (g.max() - g.min())
         return np.asarray(contrast**scaled)
 
-    grid = Grid((n,) * dimension, (1.0 / n,) * dimension)
     name = f"Darcy {dimension}D, contrast {contrast:g}" + (", two values" if jumps else "")
-    traits = Traits(symmetric=True, definite=True, dimension=dimension, grid=grid)
+    traits = Traits(symmetric=True, definite=True, dimension=dimension)
     return _structured(name, traits, fields, lambda g: assemble(permeability(g)))
 
 

@@ -14,7 +14,7 @@ _ILU = {"pc_type": "ilu"}
 _GAMG = {"pc_type": "gamg"}
 _MUMPS = {"pc_factor_mat_solver_type": "mumps"}
 _ND = {"pc_factor_mat_ordering_type": "nd"}
-# Approximate minimum degree, or fill: a quick analysis, which is most of what one solve alone costs.
+# Approximate minimum degree, or fill: a quick analysis, which is most of what a solve alone costs.
 _AMD, _AMF = {"mat_mumps_icntl_7": "0"}, {"mat_mumps_icntl_7": "2"}
 # Every method stops at the true residual; GMRES and its relatives are preconditioned on the right.
 DEFINITE: Mapping[str, Mapping[str, str]] = {

@@ -41,16 +41,13 @@ class Runner:
     stopped: bool = False
 
     @classmethod
-    def make(
-        cls, family: Family, method: str, horizon: int, *, grid: bool, seed: int = 0
-    ) -> "Runner":
-        """Return a runner with a new solver; `grid` says whether it may know the grid."""
-        traits = family.traits if grid else family.plain
+    def make(cls, family: Family, method: str, horizon: int, *, seed: int = 0) -> "Runner":
+        """Return a runner with a new solver, which knows the matrix and the family's traits."""
         solver = SequenceSolver(
             family.matrix,
             name=family.name,
             settings=LinearSettings(method=method),
-            traits=traits,
+            traits=family.traits,
             horizon=horizon,
             seed=seed,
         )
@@ -87,15 +84,15 @@ class Runner:
         r.destroy()
 
 
-def race(family: Family, samples: int, *, grid: bool, skip: tuple[str, ...] = ()) -> list[Runner]:
+def race(family: Family, samples: int, *, skip: tuple[str, ...] = ()) -> list[Runner]:
     """Run `auto` and each fixed configuration over the same systems, interleaved.
 
     The first runner returned is `auto`. A configuration that is far dearer than the best is
     stopped early and marked so.
     """
-    auto = Runner.make(family, AUTO, samples, grid=grid)
+    auto = Runner.make(family, AUTO, samples)
     names = [arm for arm in auto.solver.arms if arm not in skip]
-    fixed = [Runner.make(family, name, samples, grid=grid) for name in names]
+    fixed = [Runner.make(family, name, samples) for name in names]
     for step, index in enumerate(family.tour[:samples]):
         family.fill(int(index))
         auto.solve(family)

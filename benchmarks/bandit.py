@@ -1,7 +1,7 @@
 """The bandit over solver configurations: its total against the best fixed one and the default.
 
-Also the setting of Khodak et al. (2024), arXiv:2310.02246: the relaxation factor of SSOR as arms,
-iterations as cost, shifted matrices A + c I.
+Relaxation factors as arms on shifted matrices, the setting of Khodak et al. (2024),
+arXiv:2310.02246, where iterations are the cost, are a test: tests/solvers/tuning/test_omega.py.
 """
 
 import sys
@@ -12,6 +12,8 @@ import numpy as np
 from _families import Family, darcy, of_problem
 from _own_race import Runner, race
 from _report import ROOT, Report, arguments
+
+from solvers.tuning.regret import RegretCurves, Run, regret_curves
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -31,9 +33,8 @@ def families(samples: int, *, quick: bool) -> list[Family]:
 
 def one(report: Report, family: Family, samples: int) -> tuple[Family, Runner, list[Runner]]:
     """Race on one family and add its table and targets."""
-    auto, *fixed = race(family, samples, grid=False)
+    auto, *fixed = race(family, samples)
     able = sorted((f for f in fixed if not f.stopped), key=lambda f: f.total)
-    best = able[0]
     default = next(f for f in fixed if f.name == auto.solver.arms[0])
     report.section(f"{family.name}, {family.size} unknowns, {samples} solves")
     rows: list[list[object]] = [["**learned**", f"**{auto.total:.3f}**", "1.000", _uses(auto)]]
@@ -43,12 +44,19 @@ def one(report: Report, family: Family, samples: int) -> tuple[Family, Runner, l
     ]
     report.table(["configuration", "total, s", "of learned", "solves by configuration"], rows)
     key = family.name.lower().replace(" ", "_").replace(",", "")
-    report.at_most(f"bandit_{key}_against_best_fixed", auto.total / best.total, 1.05)
+    share = float(curves(auto, able).share[-1])
+    report.at_most(f"bandit_{key}_against_best_fixed", 1.0 + share, 1.05)
     n = len(default.seconds)
     ratios = np.cumsum(auto.seconds[:n]) / np.cumsum(default.seconds)
     worst = float(ratios[min(20, n) - 1 :].max())
     report.at_most(f"bandit_{key}_worst_against_default_{default.name}", worst, 1.1)
     return family, auto, able
+
+
+def curves(auto: Runner, able: list[Runner]) -> RegretCurves:
+    """Return the regret of the learned choice against the best of the fixed ones."""
+    runs = [Run(t, 0, seconds) for t, seconds in enumerate(auto.seconds)]
+    return regret_curves(runs, np.array([one.seconds for one in able]).T)
 
 
 def _uses(auto: Runner) -> str:
@@ -62,14 +70,14 @@ def draw(results: list[tuple[Family, Runner, list[Runner]]], path: Path) -> None
     """Draw the cost beyond the best fixed configuration over the solves."""
     figure, axes = plt.subplots(1, len(results), figsize=(4.6 * len(results), 3.6))
     for axis, (family, auto, able) in zip(np.atleast_1d(axes), results, strict=True):
-        best = np.cumsum(able[0].seconds)
+        best, regret = np.cumsum(able[0].seconds), curves(auto, able).regret
         steps = np.arange(1, len(best) + 1)
-        axis.plot(steps, np.cumsum(auto.seconds) - best, "k", lw=2, label="learned")
+        axis.plot(steps, regret, "k", lw=2, label="learned")
         for other in able[1:4]:
             axis.plot(steps, np.cumsum(other.seconds) - best, lw=1, label=other.name)
         axis.fill_between(steps, 0, 0.05 * best[-1], color="0.9", label="5 % of the best total")
         axis.axhline(0, color="0.5", lw=0.8)
-        top = max(0.1 * best[-1], 1.1 * float(np.max(np.cumsum(auto.seconds) - best)))
+        top = max(0.1 * best[-1], 1.1 * float(regret.max()))
         axis.set_ylim(-0.05 * best[-1], 2.5 * top)
         axis.set_title(f"{family.name}\n{family.size} unknowns, best: {able[0].name}", fontsize=9)
         axis.set_xlabel("solves")

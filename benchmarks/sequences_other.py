@@ -45,7 +45,7 @@ def fixed_operator(report: Report, name: str, settings: dict[str, Any], samples:
 
 def _block(family: Family, samples: int, columns: int = 16) -> tuple[float, int]:
     """Return seconds for each right-hand side when they are solved in blocks."""
-    solver = Runner.make(family, AUTO, samples, grid=False).solver
+    solver = Runner.make(family, AUTO, samples).solver
     right = PETSc.Mat().createDense((family.size, columns))
     right.setUp()
     for column, index in enumerate(family.tour[:columns]):
@@ -83,7 +83,7 @@ def never_slower(report: Report, families: list[tuple[Family, int]]) -> None:
     report.section("The learned choice against its own configurations, fixed")
     rows = []
     for family, samples in families:
-        auto, *fixed = race(family, samples, grid=False)
+        auto, *fixed = race(family, samples)
         able = [one for one in fixed if not one.stopped]
         best = min(able, key=lambda one: one.total)
         first = next(one for one in fixed if one.name == auto.solver.arms[0])

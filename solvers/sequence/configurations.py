@@ -193,7 +193,7 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
     grid = (system.traits.grid or find_grid(system.matrix)) if alone else None
     if grid is not None:
         found.append(
-            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s, grid), 60.0, 0.0, 4.0)
+            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s, grid), 35.0, 0.0, 2.5)
         )
     return found
 

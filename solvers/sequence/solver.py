@@ -312,8 +312,10 @@ class SequenceSolver:
     def _tell(self, choice: Choice, one: Configuration, outcome: Outcome) -> Choice | None:
         work, first = outcome.work, one.name not in self._used
         if self._settings.cost == "seconds":
-            # One clock for all ranks, or they would choose differently.
-            setup, solve = self._system.comm.bcast((work.setup_seconds, work.solve_seconds))
+            setup, solve = work.setup_seconds, work.solve_seconds
+            if self._system.comm.size > 1:
+                # One clock for all ranks, or they would choose differently.
+                setup, solve = self._system.comm.bcast((setup, solve))
         else:
             setup, solve = one.operations(work, first=first)
         # A set-up that failed serves no later solve.

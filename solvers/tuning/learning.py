@@ -1,5 +1,6 @@
 """How a bin's state follows from what a solve has cost: pure functions, old state in, new out."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 
@@ -11,7 +12,7 @@ from solvers.tuning.record import ArmRecord
 from solvers.tuning.rules import Arm, BinState, Choice, TuningRules
 from solvers.tuning.tsallis_inf import tsallis_probabilities
 
-__all__ = ["closed", "draw_probabilities", "fresh", "learned", "reraced"]
+__all__ = ["closed", "coasted", "draw_probabilities", "fresh", "learned", "reraced"]
 
 # A loss of one, in standard deviations of the noise: where costs of equal arms practically lie.
 _RANGE = 4.0
@@ -139,6 +140,33 @@ def closed(race: Race, choice: Choice, cost: float, aborted: bool) -> BinState:
         solves=state.solves + 1,
         default=state.default + (cost if known else 0.0),
         guessed=guessed + (0.0 if known else mean * (1.0 - doubt)),
+    )
+
+
+def coasted(race: Race, arm: int, costs: Sequence[float]) -> BinState:
+    """Return the bin's state after solves with the leader, none of them aborted or set up.
+
+    Parameters
+    ----------
+    race : what was known before
+    arm : the leader
+    costs : what they have cost, in order
+    """
+    state, records = race.state, list(race.state.records)
+    for number, cost in enumerate(costs):
+        records[arm] = records[arm].finished(state.solves + number, cost, 0.0)
+    total, default = sum(costs), state.records[race.default]
+    known = arm == race.default
+    # As in `closed`, for the default's record has not changed, or is long enough.
+    doubt = min(0.5, _DOUBT * race.noise / float(np.sqrt(max(len(default.costs), 1))))
+    each = 0.0 if known else (default.clipped_mean() or total / len(costs)) * (1.0 - doubt)
+    return replace(
+        state,
+        records=tuple(records),
+        solves=state.solves + len(costs),
+        spent=state.spent + total,
+        default=state.default + (total if known else 0.0),
+        guessed=state.guessed + each * len(costs),
     )
 
 

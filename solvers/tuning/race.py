@@ -7,14 +7,16 @@ Costs are robust means (`record.trimmed_mean`) with the amortised set-up. With t
 .. math::
    o_i = 2^{-a_i / h} \times \begin{cases}
      \hat c_i                        & \text{finished before}, \\
-     1.2 \cdot 2^{m_i - 1} \, \ell_i  & \text{aborted } m_i \text{ times, exceeding } \ell_i, \\
+     \max(1.2 \cdot 2^{m_i - 1} \, \ell_i, \pi_i) & \text{aborted } m_i \text{ times,
+       exceeding } \ell_i, \\
      \pi_i / \tau                    & \text{never run, prior } \pi_i,
    \end{cases}
 
 where h is the half-life and tau the trust of `TuningRules`. An arm with :math:`o_i` below the
 incumbent's cost is a candidate for a trial; the least comes first, where arms never run count with
 their full prior. So one slow solve removes an arm for some dozens of solves, not for good,
-and an arm that has failed again and again is asked ever more rarely.
+and an arm that has failed again and again is asked ever more rarely, as is one whose abort is what
+its prior had foretold.
 """
 
 from collections.abc import Sequence
@@ -98,7 +100,8 @@ class Race:
         forgotten = 0.5 ** ((self.state.solves - record.last - 1) / rules.half_life)
         cost = record.estimate(rules.horizon)
         if cost is None:
-            return forgotten * record.level * _ABORTED * 2.0 ** (record.aborts - 1)
+            shown = record.level * _ABORTED * 2.0 ** (record.aborts - 1)
+            return forgotten * max(shown, self.predicted(arm))
         # A clock's only time may be far too long; the prior says whether to believe that.
         if self.clock and len(record.costs) == 1:
             return forgotten * min(cost, max(cost / rules.trust, self.predicted(arm)))

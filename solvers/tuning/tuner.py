@@ -37,8 +37,9 @@ from typing import Any, Literal, Self, final
 
 from infra.errors import UserError
 from solvers.tuning.backstop import room
+from solvers.tuning.coasting import Coast, coast
 from solvers.tuning.context import ContextBins
-from solvers.tuning.learning import closed, fresh, learned, reraced
+from solvers.tuning.learning import closed, coasted, fresh, learned, reraced
 from solvers.tuning.policy import fallback, plan
 from solvers.tuning.race import Race
 from solvers.tuning.rules import Arm, BinState, Choice, TuningRules
@@ -59,6 +60,7 @@ class _Saved:
     rules: TuningRules
     bins: ContextBins
     known: dict[int, BinState]
+    coast: Coast | None = None
 
 
 @final
@@ -114,6 +116,8 @@ class Tuner:
         )
         self._known: dict[int, BinState] = {}
         self._read: dict[int, Race] = {}  # what was derived from the present states
+        self._coast: Coast | None = None
+        self._leading: Choice | None = None
 
     def choose(self, context: Sequence[float] = ()) -> Choice:
         """Return what to run on the next system. Nothing changes until the cost is told.
@@ -128,7 +132,12 @@ class Tuner:
             If the context has another number of components.
         """
         place = self._fixed.bins.index(context)
-        return plan(self._race(place), place, self._room(), [self._fixed.seed, self.solves])
+        coasting = self._coast
+        if coasting is not None and coasting.left and coasting.place == place:
+            if self._leading is None:
+                self._leading = coasting.choice(self._fixed.arms[coasting.arm].name)
+            return self._leading
+        return self._plan(place)
 
     def tell(
         self, choice: Choice, cost: float, *, setup: float = 0.0, aborted: bool = False
@@ -154,6 +163,12 @@ class Tuner:
             For a cost that is negative, or not finite without being aborted, or below its set-up.
         """
         cost = self._checked(choice, cost, setup, aborted)
+        if self._coast is not None and choice is self._leading and not (aborted or setup):
+            self._coast = self._coast.after(cost)
+            if not self._coast.left:
+                self._land()
+            return None
+        self._land()
         race = self._race(choice.place)
         self._known[choice.place] = learned(race, choice, cost, setup, aborted)
         choice = replace(choice, paid=choice.paid + cost)
@@ -162,30 +177,33 @@ class Tuner:
             after = fallback(self._race(choice.place), choice, self._room())
             if after is not None:
                 return after
-        self._known[choice.place] = closed(self._race(choice.place), choice, cost, aborted)
-        race = self._race(choice.place)
-        if race.drifted():
-            self._known[choice.place] = reraced(race)
+        self._closed(choice.place, closed(self._race(choice.place), choice, cost, aborted))
+        if choice.role == "incumbent":
+            following = self._plan(choice.place)
+            self._coast = coast(self._race(choice.place), following, self._room())
         return None
 
     @property
     def solves(self) -> int:
         """Number of systems finished."""
-        return sum(state.solves for state in self._known.values())
+        coasting = 0 if self._coast is None else len(self._coast.costs)
+        return coasting + sum(state.solves for state in self._known.values())
 
     def incumbent(self, context: Sequence[float] = ()) -> str:
         """Return the name of the arm that leads in this context."""
+        self._land()
         leader = self._race(self._fixed.bins.index(context)).incumbent
         return self._fixed.arms[self._fixed.default if leader is None else leader].name
 
     def estimates(self, context: Sequence[float] = ()) -> dict[str, float]:
         """Return the expected cost of each arm that has finished a solve in this context."""
+        self._land()
         race = self._race(self._fixed.bins.index(context))
         return {self._fixed.arms[i].name: cost for i, cost in race.finished.items()}
 
     def state(self) -> dict[str, Any]:
         """Return everything as JSON-able values: settings and what has been learned."""
-        return to_state(replace(self._fixed, known=self._known))
+        return to_state(replace(self._fixed, known=self._known, coast=self._coast))
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
@@ -198,9 +216,26 @@ class Tuner:
         """
         saved = from_state(_Saved, state)
         tuner = cls(saved.arms, default=saved.default, seed=saved.seed, cost=saved.cost)
-        tuner._fixed = replace(saved, known={})
-        tuner._known = dict(saved.known)
+        tuner._fixed = replace(saved, known={}, coast=None)
+        tuner._known, tuner._coast = dict(saved.known), saved.coast
         return tuner
+
+    def _plan(self, place: int) -> Choice:
+        return plan(self._race(place), place, self._room(), [self._fixed.seed, self.solves])
+
+    def _land(self) -> None:
+        """Learn the costs that were taken down while a leader was coasting."""
+        coasting, self._coast, self._leading = self._coast, None, None
+        if coasting is not None and coasting.costs:
+            race = self._race(coasting.place)
+            self._closed(coasting.place, coasted(race, coasting.arm, coasting.costs))
+
+    def _closed(self, place: int, state: BinState) -> None:
+        """Take over the state after a system, and start a new race if the leader has drifted."""
+        self._known[place] = state
+        race = self._race(place)
+        if race.drifted():
+            self._known[place] = reraced(race)
 
     def _race(self, place: int) -> Race:
         fixed = self._fixed
