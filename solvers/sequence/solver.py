@@ -9,18 +9,15 @@ reason.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, final
 
-from infra.errors import UserError
 from solvers.errors import LinearSolveError
+from solvers.sequence.chooser import Chooser
 from solvers.sequence.configurations import (
     Configuration,
     Plan,
-    arms,
     configurations,
     factors_pay,
-    fixed_part,
     given,
     named,
 )
@@ -34,8 +31,7 @@ from solvers.sequence.traits import Traits
 from solvers.sequence.trouble import attainable, complaint, conclusive
 from solvers.settings import LinearSettings
 from solvers.tuning.context import ContextBins
-from solvers.tuning.rules import Choice, TuningRules
-from solvers.tuning.tuner import Tuner
+from solvers.tuning.rules import Choice
 
 __all__ = ["SequenceSolver"]
 
@@ -92,31 +88,27 @@ class SequenceSolver:
         self._toolbox = Toolbox(self._system)
         plan = Plan(horizon, seed, clock=settings.cost == "seconds")
         if options is None:
-            self._offered = configurations(self._system, plan)
+            offered = configurations(self._system, plan)
         else:
-            self._offered = (given(name, options, settings.rtol),)
+            offered = (given(name, options, settings.rtol),)
         alone = "given" if options is not None else settings.method
-        self._fixed = None if alone == "auto" else named(alone, self._offered)
+        self._fixed = None if alone == "auto" else named(alone, offered)
         # The mean is ready when a configuration that needs it is tried.
-        wanted = self._offered if self._fixed is None else (self._fixed,)
+        wanted = offered if self._fixed is None else (self._fixed,)
         self._averages = any(one.name.endswith("rescaled") for one in wanted)
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
-        rules = TuningRules(horizon=horizon)
-        self._tuner = Tuner(
-            arms(self._offered), seed=seed, cost=settings.cost, rules=rules, bins=bins
-        )
+        self._chooser = Chooser(name, offered, settings, horizon=horizon, seed=seed, bins=bins)
         self._iterations = 0.0
         self._stale = True
-        self._used: set[str] = set()
         self._last = -1  # version of the matrix that was solved last
         if options is not None:
-            self._method(self._offered[0])  # wrong options are told at once
+            self._method(offered[0])  # wrong options are told at once
 
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the configurations among which the solver chooses."""
-        return tuple(one.name for one in self._offered)
+        return tuple(one.name for one in self._chooser.offered)
 
     def refilled(self) -> None:
         """Tell the solver that the matrix has new values; looked at in the next solve."""
@@ -160,7 +152,7 @@ class SequenceSolver:
         """
         try:
             self._look()
-            method = self._method(named("direct", self._offered))
+            method = self._method(named("direct", self._chooser.offered))
             assert isinstance(method, DirectMethod), "the configuration of this name"
             work = method.prepare(self._system)
             work.add(method.solve_many(self._system, right, solution, self._settings.rtol))
@@ -171,7 +163,7 @@ class SequenceSolver:
 
     def state(self) -> Mapping[str, Any]:
         """Return what has been learned, as JSON-able values."""
-        return {"tuner": self._tuner.state(), "used": sorted(self._used)}
+        return self._chooser.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue with what another solver of the same sequence has learned.
@@ -181,17 +173,7 @@ class SequenceSolver:
         UserError
             If it is the state of another choice of configurations.
         """
-        tuner = Tuner.restore(state.get("tuner", {}))
-        expected, found = fixed_part(self._tuner.state()), fixed_part(tuner.state())
-        if found != expected:
-            raise UserError(
-                f"saved state of the {self.name} system: expected configurations, cost and bins "
-                f"{expected}, received {found}; delete it to begin anew"
-            )
-        self._tuner, self._used = tuner, set(state.get("used", ()))
-        # The tuner speaks of places: those of the run that it comes from.
-        names = [arm["name"] for arm in state["tuner"]["arms"]]
-        self._offered = tuple(named(name, self._offered) for name in names)
+        self._chooser.restore(state)
 
     def destroy(self) -> None:
         """Free PETSc's objects; the matrix stays the caller's."""
@@ -260,15 +242,16 @@ class SequenceSolver:
             outcome = self._run(held, b, x, target)
             yield held, outcome
             x.zeroEntries()
-        choice: Choice | None = self._tuner.choose(context)
+        chooser, comm = self._chooser, self._system.comm
+        choice: Choice | None = chooser.choose(context)
         for attempt in range(_ATTEMPTS + 1):
             if choice is not None and attempt == _ATTEMPTS:
-                choice = self._last_resort(choice)
+                choice = chooser.last_resort(choice)
             if choice is None:
                 return
-            one = self._offered[choice.arm]
-            outcome = self._run(one, b, x, self._limited(target, choice, one))
-            choice = self._tell(choice, one, outcome)
+            one = chooser.configuration(choice)
+            outcome = self._run(one, b, x, chooser.limited(target, choice))
+            choice = chooser.tell(choice, outcome, comm, keeps=self._method(one).keeps_setup)
             yield one, outcome
             x.zeroEntries()
 
@@ -279,15 +262,8 @@ class SequenceSolver:
         again = traits.constant or version == self._last
         if name is None and again and factors_pay(self._system):
             name = "factor"
-        found = [c for c in self._offered if c.uses == name and c.name.startswith("direct")]
+        found = [c for c in self._chooser.offered if c.uses == name and c.name.startswith("direct")]
         return found[0] if found else None
-
-    def _last_resort(self, choice: Choice) -> Choice | None:
-        """Return the direct configuration, which does not depend on convergence."""
-        direct = self.arms.index("direct")
-        if direct in choice.tried:
-            return None
-        return replace(choice, arm=direct, name="direct", budget=float("inf"))
 
     def _run(self, one: Configuration, b: Any, x: Any, target: Target) -> Outcome:
         method, started = self._method(one), time.perf_counter()
@@ -303,26 +279,6 @@ class SequenceSolver:
             small = outcome.residual < _SMALL * target.norm
             outcome.reason = "tolerance-below-round-off" if small else "singular"
         return outcome
-
-    def _limited(self, target: Target, choice: Choice, one: Configuration) -> Target:
-        if self._settings.cost == "seconds":
-            return target.within(choice.budget)
-        return target.counted(choice.budget, 1.0 + one.application)
-
-    def _tell(self, choice: Choice, one: Configuration, outcome: Outcome) -> Choice | None:
-        work, first = outcome.work, one.name not in self._used
-        if self._settings.cost == "seconds":
-            setup, solve = work.setup_seconds, work.solve_seconds
-            if self._system.comm.size > 1:
-                # One clock for all ranks, or they would choose differently.
-                setup, solve = self._system.comm.bcast((setup, solve))
-        else:
-            setup, solve = one.operations(work, first=first)
-        # A set-up that failed serves no later solve.
-        keeps = work.operator and (first or self._method(one).keeps_setup)
-        once = setup if keeps else 0.0
-        self._used.add(one.name)
-        return self._tuner.tell(choice, setup + solve, setup=once, aborted=not outcome.converged)
 
     def _method(self, one: Configuration) -> Method:
         if one.name not in self._methods:
