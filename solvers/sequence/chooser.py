@@ -14,6 +14,9 @@ from solvers.tuning.tuner import Tuner
 
 __all__ = ["Chooser"]
 
+# An iteration with a diagonal preconditioner, the unit of expected costs, in products.
+_UNIT = 1.5
+
 
 @final
 class Chooser:
@@ -50,8 +53,15 @@ class Chooser:
         )
         self._used: set[str] = set()
 
-    def choose(self, context: Sequence[float]) -> Choice:
-        """Return what to run on the next system."""
+    def choose(self, context: Sequence[float], product: float) -> Choice:
+        """Return what to run on the next system.
+
+        Parameters
+        ----------
+        context : as many numbers as there are bins for
+        product : seconds of one product with the matrix, the same on all ranks
+        """
+        self._tuner.unit = _UNIT * product if self._clock else 1.0
         return self._tuner.choose(context)
 
     def configuration(self, choice: Choice) -> Configuration:

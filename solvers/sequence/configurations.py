@@ -125,7 +125,12 @@ def arms(offered: tuple[Configuration, ...]) -> list[Arm]:
     """
     first = offered[0]
     return [
-        Arm(one.name, one.cost, one.setup if one is first or one.uses != first.uses else 0.0)
+        Arm(
+            one.name,
+            one.cost,
+            one.setup if one is first or one.uses != first.uses else 0.0,
+            certain=one.name.startswith("direct"),
+        )
         for one in offered
     ]
 

@@ -40,8 +40,14 @@ def own_options(system: System) -> dict[str, str]:
     return {"pc_type": kind, "pc_factor_mat_ordering_type": "nd"}
 
 
-def mumps_options(system: System) -> dict[str, str]:
-    """Return PETSc options of MUMPS: multifrontal, the fastest factorisation of large matrices."""
+def mumps_options(system: System, *, careful: bool = False) -> dict[str, str]:
+    """Return PETSc options of MUMPS: multifrontal, the fastest factorisation of large matrices.
+
+    Parameters
+    ----------
+    system : matrix and traits
+    careful : whether to permute and scale each matrix before, which helps pivoting and costs time
+    """
     definite = system.traits.definite
     options = {
         "pc_type": "cholesky" if definite else "lu",
@@ -51,8 +57,7 @@ def mumps_options(system: System) -> dict[str, str]:
     # Approximate minimum fill has the quickest analysis; PORD's, which is slow and which a sequence
     # pays for once, gives the better factors in three dimensions.
     options["mat_mumps_icntl_7"] = "2" if system.traits.dimension < 3 else "4"
-    if definite:
-        # Neither permutation nor scaling: both would be computed anew for each matrix.
+    if not careful:
         options |= {"mat_mumps_icntl_6": "0", "mat_mumps_icntl_8": "0"}
     return options
 
@@ -75,9 +80,9 @@ class Preconditioner:
 
     def __init__(self, system: System, options: Mapping[str, str]) -> None:
         self._options = dict(options)
-        # PETSc's own LU does not pivot; matrices that need it are left to MUMPS.
-        alone = options["pc_type"] == "lu" and "pc_factor_mat_solver_type" not in options
-        self._pivoting = mumps_options(system) if alone else {}
+        # PETSc's own LU does not pivot, and MUMPS pivots better with scaled matrices.
+        general = options["pc_type"] == "lu"
+        self._pivoting = mumps_options(system, careful=True) if general else {}
         self._pc: Any = None
         # PETSc keeps the symbolic phase for the same matrix object only: values are copied here.
         self._matrix: Any = None
@@ -117,7 +122,7 @@ class Preconditioner:
         return Work(setups=1, setup_seconds=self.seconds)
 
     def pivot(self) -> bool:
-        """Exchange a factorisation without pivoting for one with it; False if there is none.
+        """Exchange a factorisation for one that pivots better; False if there is none.
 
         The next `compute` and all later ones use it.
         """

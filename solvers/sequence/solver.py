@@ -182,6 +182,8 @@ class SequenceSolver:
 
     def _look(self) -> None:
         if self._stale:
+            if self._system.traits.constant and self._last == self._system.version:
+                return  # a broken promise shows in the residual, see `_solve`
             self._system.refilled()
             self._stale = False
             if self._averages:
@@ -217,6 +219,8 @@ class SequenceSolver:
                 break
         if not self._system.same_pattern():
             outcome.reason = "pattern"
+        elif self._stale and self._system.refilled():
+            outcome.reason = "not-constant"
         message = complaint(self.name, tried, outcome, target, work)
         raise LinearSolveError(message, outcome.reason)
 
@@ -243,7 +247,10 @@ class SequenceSolver:
             yield held, outcome
             x.zeroEntries()
         chooser, comm = self._chooser, self._system.comm
-        choice: Choice | None = chooser.choose(context)
+        product = self._system.product
+        if comm.size > 1:
+            product = comm.bcast(product)
+        choice: Choice | None = chooser.choose(context, product)
         for attempt in range(_ATTEMPTS + 1):
             if choice is not None and attempt == _ATTEMPTS:
                 choice = chooser.last_resort(choice)

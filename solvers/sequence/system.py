@@ -1,5 +1,6 @@
 """The matrix of a sequence, its versions, and what is checked when it gets new values."""
 
+import time
 from typing import Any, final
 from zlib import crc32
 
@@ -33,6 +34,7 @@ class System:
     ----------
     matrix, traits : as given
     version : counts the different values so far, from 1; 0 before `refilled`
+    product : least time of a product with the matrix on this rank so far, s
     """
 
     def __init__(self, matrix: Any, traits: Traits, *, recognise: bool = True) -> None:
@@ -48,6 +50,7 @@ class System:
         self._previous: Any = None
         self._diagonal: tuple[int, Any] = (-1, None)
         self._norm: tuple[int, float] = (-1, 0.0)
+        self.product = float("inf")
 
     @property
     def comm(self) -> Any:
@@ -79,7 +82,9 @@ class System:
         if self._probe is None:
             self._make_probe()
         self._image, self._previous = self._previous, self._image
+        started = time.perf_counter()
         self.matrix.mult(self._probe, self._image)
+        self.product = min(self.product, time.perf_counter() - started)
         if not np.isfinite(self._image.norm()):
             self._image, self._previous = self._previous, self._image
             raise LinearSolveError(

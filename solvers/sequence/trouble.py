@@ -21,6 +21,7 @@ _ADVICE = {
     "stagnation": "The iteration makes no progress: choose linear.method: direct.",
     "pattern": "The pattern of the matrix changed in the middle of the sequence: keep zeros as "
     "entries, or start another sequence.",
+    "not-constant": "The matrix has changed although the traits call it constant: leave that out.",
     "breakdown": "The iteration broke down: choose linear.method: direct.",
 }
 # What a factorisation proves; iterations may only have stagnated there.

@@ -11,7 +11,9 @@ Here :math:`\hat c_0` is the expected cost of the default, :math:`\hat c_*` that
 :math:`b_*` the budget that the incumbent needs as the fallback (none if it is the default),
 E the total beyond what the default would have cost so far, X what trials have cost beyond
 the incumbent, S the total, t the number of solves; the Greek letters are `TuningRules`'s excess,
-advance and share. The first is kept for every arm but the default, the second for trials.
+advance and share. The first is kept for every arm but the default, the second for trials. An arm
+whose cost is certain is exempt from both where its set-up pays off within the horizon even if it is
+1.5 times as dear as expected.
 """
 
 from collections.abc import Iterable
@@ -36,6 +38,8 @@ _RESERVE = 1.35
 # The least budget besides a set-up: this times the expected cost, and this part of the leader's.
 _ENOUGH = 1.5
 _SHORT = 0.4
+# An arm of certain cost may be dearer than expected by this, and has to pay off all the same.
+_SURE = 1.5
 # Standard deviations of noise by which budgets of arms that have proven themselves are widened.
 _WIDE = 3.0
 
@@ -69,6 +73,8 @@ def trial_budget(race: Race, arm: int, free: float) -> float | None:
         return None
     best, record = race.finished[leader], race.state.records[arm]
     setup = 0.0 if record.setup else race.arms[arm].prior_setup * race.scale
+    if _invests(race, arm, setup, best):
+        return _SURE * (setup + race.predicted(arm))
     promising = not record.aborts and race.predicted(arm) < best
     wanted = race.rules.trial * best + setup
     factor = _PROMISING if promising else 1.0
@@ -78,6 +84,15 @@ def trial_budget(race: Race, arm: int, free: float) -> float | None:
     # A set-up takes most of the room: an arm that is expected to be cheap shows that with less.
     short = max(_SHORT * best, _ENOUGH * race.predicted(arm)) if setup else inf
     return budget if budget >= min(race.rules.least * best, short) + setup else None
+
+
+def _invests(race: Race, arm: int, setup: float, best: float) -> bool:
+    """Return whether an arm of certain cost pays off even if it is far dearer than expected."""
+    record = race.state.records[arm]
+    if not race.arms[arm].certain or record.uses or record.aborts:
+        return False
+    left = max(race.rules.horizon - race.state.solves, 0)
+    return _SURE * (setup + left * race.predicted(arm)) < left * best
 
 
 def draw_budget(race: Race, arm: int, free: float) -> float | None:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import sqrt
-from statistics import median
+from statistics import median, median_low
 from typing import final
 
 from solvers.tuning.rules import Arm, BinState, TuningRules
@@ -51,6 +51,7 @@ class Race:
     default : index of the default arm
     state : what is known
     clock : whether costs are seconds, of which a single one may be far too large
+    unit : cost of one unit of the priors as measured apart, None if it was not
     """
 
     arms: Sequence[Arm]
@@ -58,6 +59,7 @@ class Race:
     default: int
     state: BinState
     clock: bool
+    unit: float | None = None
 
     def estimate(self, arm: int) -> float | None:
         """Return the expected cost of a solve with its share of set-ups, None before the first."""
@@ -77,9 +79,15 @@ class Race:
 
     @cached_property
     def scale(self) -> float:
-        """Cost of one unit of the priors: the median over the arms that have finished."""
+        """Cost of one unit of the priors: the median of what the arms that have finished show.
+
+        What was measured apart counts as one of them. Of two in the middle it is the lower one: an
+        arm that is far dearer than expected says nothing about the others.
+        """
         ratios = [cost / self.state.priors[i] for i, cost in self.finished.items()]
-        return median(ratios) if ratios else 1.0
+        if self.unit is not None:
+            ratios.append(self.unit)
+        return median_low(ratios) if ratios else 1.0
 
     @cached_property
     def noise(self) -> float:

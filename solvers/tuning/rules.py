@@ -23,11 +23,14 @@ class Arm:
     prior_cost : expected cost of a solve, > 0, in any unit that is the same for all arms; it
         decides who is tried first, a wrong one costs time but not the bound
     prior_setup : expected cost of the set-up at first use, >= 0, in the same unit
+    certain : whether its cost hardly depends on the system, as that of a direct method: where it is
+        expected to pay off by far, its set-up is an investment and no exploration
     """
 
     name: str
     prior_cost: float = 1.0
     prior_setup: float = 0.0
+    certain: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.prior_cost < float("inf") and 0 <= self.prior_setup < float("inf")):

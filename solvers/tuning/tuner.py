@@ -13,7 +13,7 @@ What is guaranteed, and by what:
   .. math:: \sum_{s \le t} c_s \le \sum_{s \le t} \hat c_0(s) + \epsilon \max(t, t_0) \, \hat c_0,
 
   if budgets are kept and a fallback costs what is expected of it, since no solve starts whose
-  worst case breaks the bound (`backstop`). The default's cost
+  worst case breaks the bound (`backstop`; it excepts arms of certain cost). The default's cost
   :math:`\hat c_0` is an estimate from its own solves; while it is not played, nothing else is
   known of it. Over-runs of budgets and the error of the estimate come on top: that is what the
   difference between `excess` (8.5 %) and a promise of 10 % is for.
@@ -60,6 +60,7 @@ class _Saved:
     rules: TuningRules
     bins: ContextBins
     known: dict[int, BinState]
+    unit: float | None = None
     coast: Coast | None = None
 
 
@@ -79,6 +80,11 @@ class Tuner:
         have outliers: the default's first time is checked when it seems too long
     rules : how much may be risked
     bins : boxes of the context; each learns on its own, with the priors of the richest
+
+    Attributes
+    ----------
+    unit : cost of one unit of the priors where that can be measured apart, else None; may be set
+        whenever it is known better
 
     Raises
     ------
@@ -114,6 +120,7 @@ class Tuner:
         self._fixed = _Saved(
             tuple(arms), default, seed, cost, rules or TuningRules(), bins or ContextBins(), {}
         )
+        self.unit: float | None = None
         self._known: dict[int, BinState] = {}
         self._read: dict[int, Race] = {}  # what was derived from the present states
         self._coast: Coast | None = None
@@ -203,7 +210,7 @@ class Tuner:
 
     def state(self) -> dict[str, Any]:
         """Return everything as JSON-able values: settings and what has been learned."""
-        return to_state(replace(self._fixed, known=self._known, coast=self._coast))
+        return to_state(replace(self._fixed, known=self._known, unit=self.unit, coast=self._coast))
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Self:
@@ -216,8 +223,8 @@ class Tuner:
         """
         saved = from_state(_Saved, state)
         tuner = cls(saved.arms, default=saved.default, seed=saved.seed, cost=saved.cost)
-        tuner._fixed = replace(saved, known={}, coast=None)
-        tuner._known, tuner._coast = dict(saved.known), saved.coast
+        tuner._fixed = replace(saved, known={}, unit=None, coast=None)
+        tuner.unit, tuner._known, tuner._coast = saved.unit, dict(saved.known), saved.coast
         return tuner
 
     def _plan(self, place: int) -> Choice:
@@ -240,13 +247,14 @@ class Tuner:
     def _race(self, place: int) -> Race:
         fixed = self._fixed
         state, read = self._known.get(place), self._read.get(place)
-        if state is not None and read is not None and read.state is state:
+        if read is not None and read.state is state and read.unit == self.unit:
             return read
         if state is None:
             richest = max(self._known, key=lambda b: self._known[b].solves, default=None)
             model = None if richest is None else self._race(richest)
             state = fresh(fixed.arms, fixed.rules, model, len(self._known))
-        race = Race(fixed.arms, fixed.rules, fixed.default, state, fixed.cost == "seconds")
+        clock = fixed.cost == "seconds"
+        race = Race(fixed.arms, fixed.rules, fixed.default, state, clock, self.unit)
         self._read[place] = race
         return race
 

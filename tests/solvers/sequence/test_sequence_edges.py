@@ -1,5 +1,6 @@
 """Hard matrices are not called singular, and wrong settings are refused with the right ones."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,35 @@ def test_methods_that_do_not_suit_are_refused(worker: Any, families: Any) -> Non
         worker.Run(family.matrix(0), family.traits, method="ilu-gmres")
     with pytest.raises(UserError, match="fast-poisson"):  # needs a grid
         worker.Run(family.matrix(0), family.traits, method="fast-poisson")
+
+
+def test_a_constant_matrix_is_factored_at_once_and_not_looked_at_again(
+    worker: Any, families: Any
+) -> None:
+    family = families["spd-2d"]
+    run = worker.Run(family.matrix(0), replace(family.traits, constant=True))
+    for number in range(4):
+        run.solver.refilled()  # a promise, whatever the caller says
+        report = run.solve(b := worker.right_hand_side(930, number))
+        assert report.configuration == "direct"
+        assert report.work.setups == (number == 0)
+        assert report.work.operator == 1
+        assert run.residual(b) <= 1e-8
+    run.destroy()
+
+
+def test_a_constant_matrix_that_changes_is_named(worker: Any, families: Any) -> None:
+    family = families["spd-2d"]
+    run = worker.Run(family.matrix(0), replace(family.traits, constant=True), method="direct")
+    b = worker.right_hand_side(930, 0)
+    run.solve(b)
+    run.refill(family.matrix(1))
+    with pytest.raises(LinearSolveError, match="traits call it constant") as caught:
+        run.solve(b)
+    assert caught.value.reason == "not-constant"
+    run.solve(b)
+    assert run.residual(b) <= 1e-8
+    run.destroy()
 
 
 def test_a_grid_of_another_size_is_refused(worker: Any, families: Any) -> None:

@@ -72,6 +72,32 @@ def test_a_setup_that_does_not_pay_within_the_horizon_is_not_chosen() -> None:
     assert names == ["plain", "set up"]
 
 
+@pytest.mark.parametrize(("cost", "invests"), [(0.3, True), (0.6, False)])
+def test_an_arm_of_certain_cost_is_an_investment_where_it_pays_off_by_far(
+    cost: float, invests: bool
+) -> None:
+    """Set-up 60, horizon 200: 1.5 (60 + 199 x 0.3) < 199 < 1.5 (60 + 199 x 0.6)."""
+    arms = [Arm("default"), Arm("factor", cost, prior_setup=60.0, certain=True)]
+    tuner = Tuner(arms, cost="operations")
+    tuner.tell(tuner.choose(), 1.0)
+    choice = tuner.choose()
+    assert (choice.name == "factor") == invests
+    if invests:
+        assert choice.budget == pytest.approx(1.5 * (60.0 + cost))
+        tuner.tell(choice, 60.0 + cost, setup=60.0)
+        assert tuner.incumbent() == "factor"
+
+
+def test_a_unit_measured_apart_corrects_a_default_that_is_dearer_than_expected() -> None:
+    arms = [Arm("default"), Arm("factor", 0.9, prior_setup=60.0, certain=True)]
+    tuner = Tuner(arms, cost="seconds")
+    tuner.tell(tuner.choose(), 10.0)
+    assert tuner.choose().name == "default"
+    tuner.unit = 1.0
+    assert tuner.choose().name == "factor"
+    assert Tuner.restore(tuner.state()).choose() == tuner.choose()
+
+
 def test_an_arm_that_was_aborted_while_setting_up_gets_a_second_solve() -> None:
     arms = [Arm("default"), Arm("set up", 0.3, prior_setup=0.5), Arm("other", 0.9)]
     tuner = Tuner(arms, rules=TuningRules(excess=1.0))
