@@ -16,7 +16,6 @@ from solvers.sequence.direct import DirectMethod
 from solvers.sequence.fast_poisson import FastPoissonMethod
 from solvers.sequence.fresh import FreshMethod
 from solvers.sequence.given import GivenMethod
-from solvers.sequence.grid_matrix import find_grid
 from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
@@ -194,8 +193,7 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
             uses="icc",
         ),
     ]
-    alone = system.matrix.comm.size == 1
-    grid = (system.traits.grid or find_grid(system.matrix)) if alone else None
+    grid = system.grid
     if grid is not None:
         found.append(
             Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s, grid), 35.0, 0.0, 2.5)

@@ -1,6 +1,7 @@
 """The matrix of a sequence, its versions, and what is checked when it gets new values."""
 
 import time
+from functools import cached_property
 from typing import Any, final
 from zlib import crc32
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from solvers.backend import MPI, PETSc
 from solvers.errors import LinearSolveError
-from solvers.sequence.traits import Traits
+from solvers.sequence.grid_matrix import find_grid
+from solvers.sequence.traits import Grid, Traits
 
 __all__ = ["System"]
 
@@ -66,6 +68,13 @@ class System:
     def entries(self) -> float:
         """Stored entries on all ranks."""
         return self._entries
+
+    @cached_property
+    def grid(self) -> Grid | None:
+        """The uniform grid behind the matrix, as given or found in the pattern; one rank only."""
+        if self.matrix.comm.size > 1:
+            return None
+        return self.traits.grid or find_grid(self.matrix)
 
     def refilled(self) -> bool:
         """Look at the new values; return whether they differ from the last ones. Collective.
