@@ -1,6 +1,6 @@
 """The order in which samples are computed: tours through similar samples, and their chunks."""
 
-from solvers.ordering.chunking import chunks, starts
+from solvers.ordering.chunking import chunks
 from solvers.ordering.tour import Method, order
 
-__all__ = ["Method", "chunks", "order", "starts"]
+__all__ = ["Method", "chunks", "order"]

@@ -37,7 +37,7 @@ def own_options(system: System) -> dict[str, str]:
     if system.matrix.comm.size > 1:
         return mumps_options(system)
     kind = "cholesky" if system.traits.definite else "lu"
-    # METIS dissects meshes much better than PETSc's own "nd", which is quicker and as good on grids.
+    # METIS dissects meshes far better than PETSc's own "nd", which is quicker and as good on grids.
     dissection = "nd" if system.grid is not None else "metisnd"
     return {"pc_type": kind, "pc_factor_mat_ordering_type": dissection}
 

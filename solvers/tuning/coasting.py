@@ -17,6 +17,8 @@ __all__ = ["Coast", "coast"]
 _MOST, _PART = 16, 1 / 8
 # Solves of the leader after which its cost is known.
 _KNOWN = 8
+# Standard deviations of noise beyond which a cost is news.
+_WIDE = 3.0
 
 
 @final
@@ -70,5 +72,5 @@ def coast(race: Race, choice: Choice, free: float) -> Coast | None:
     if count < 2:
         return None
     budget = choice.budget if isfinite(choice.budget) else None
-    limit = race.rules.drift * race.finished[choice.arm]
+    limit = max(race.rules.drift, 1.0 + _WIDE * race.noise) * race.finished[choice.arm]
     return Coast(choice.place, choice.arm, budget, count, limit)

@@ -123,7 +123,7 @@ class Race:
         best = self.finished[leader]
         owed = [i for i in range(len(self.arms)) if self._owed(i, best)]
         others = set(range(len(self.arms))) - {leader} - set(owed) - set(self.rivals)
-        hopeful = [i for i in others if self.optimistic(i) < best]
+        hopeful = [i for i in others if self.optimistic(i) < best and self._pays(i, best)]
         return owed + sorted(hopeful, key=lambda i: (self._rank(i), i))
 
     @cached_property
@@ -150,6 +150,17 @@ class Race:
         """Return the cost by which candidates are ordered: a prior counts in full here."""
         record = self.state.records[arm]
         return self.optimistic(arm) if record.uses or record.aborts else self.predicted(arm)
+
+    def _pays(self, arm: int, best: float) -> bool:
+        """Return whether the solves that are left may pay for an arm's set-up.
+
+        For that it is believed to be half as dear as its prior says at best.
+        """
+        if self.state.records[arm].setup or not self.arms[arm].prior_setup:
+            return True
+        left = max(self.rules.horizon - self.state.solves, 1)
+        hoped = max(self.optimistic(arm), self.predicted(arm) / 2.0)
+        return self.arms[arm].prior_setup * self.scale < left * (best - hoped)
 
     def _owed(self, arm: int, best: float) -> bool:
         """Return whether the arm has just paid a set-up and may yet prove cheap."""

@@ -70,7 +70,7 @@ class TuningRules:
     least: float = 0.9
     backstop: float = 1.3
     trust: float = 4.0
-    half_life: float = 200.0
+    half_life: float = 400.0
     drift: float = 1.2
 
     def __post_init__(self) -> None:

@@ -125,6 +125,7 @@ class Tuner:
         self._read: dict[int, Race] = {}  # what was derived from the present states
         self._coast: Coast | None = None
         self._leading: Choice | None = None
+        self._following: tuple[Race, Choice] | None = None  # planned already for this state
 
     def choose(self, context: Sequence[float] = ()) -> Choice:
         """Return what to run on the next system. Nothing changes until the cost is told.
@@ -144,6 +145,8 @@ class Tuner:
             if self._leading is None:
                 self._leading = coasting.choice(self._fixed.arms[coasting.arm].name)
             return self._leading
+        if self._following is not None and self._following[0] is self._race(place):
+            return self._following[1]
         return self._plan(place)
 
     def tell(
@@ -186,8 +189,9 @@ class Tuner:
                 return after
         self._closed(choice.place, closed(self._race(choice.place), choice, cost, aborted))
         if choice.role == "incumbent":
-            following = self._plan(choice.place)
-            self._coast = coast(self._race(choice.place), following, self._room())
+            following, race = self._plan(choice.place), self._race(choice.place)
+            self._following = race, following
+            self._coast = coast(race, following, self._room())
         return None
 
     @property

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from infra.errors import UserError
-from solvers.ordering import Method, chunks, order, starts
+from solvers.ordering import Method, chunks, order
 
 # Reproducible, and indifferent to how loaded the machine is.
 LAW = settings(deadline=None, derandomize=True)
@@ -253,25 +253,3 @@ def test_chunks_stay_even_where_the_size_leaves_no_room() -> None:
     points = np.random.default_rng(0).random((40, 2))
     parts = chunks(np.arange(40), 10, points=points)
     assert [len(part) for part in parts] == [10, 10, 10, 10]
-
-
-def test_a_start_is_the_sample_with_the_least_squared_distances_to_its_chunk() -> None:
-    points = np.random.default_rng(5).random((30, 4))
-    parts = chunks(order(points), 8)
-    for part, start in zip(parts, starts(points, parts), strict=True):
-        squares = [((points[part] - points[j]) ** 2).sum() for j in part]
-        assert start == part[np.argmin(squares)]
-
-
-def test_the_start_of_one_chunk_of_all_is_the_medoid_of_the_set() -> None:
-    points = np.array([[0.0], [1.0], [1.5], [9.0], [3.0]])
-    assert starts(points, [np.arange(5)]).tolist() == [4]
-
-
-def test_no_chunks_have_no_starts() -> None:
-    assert starts(np.zeros((0, 2)), []).shape == (0,)
-
-
-def test_an_empty_chunk_is_refused() -> None:
-    with pytest.raises(UserError, match="received an empty one"):
-        starts(np.zeros((2, 2)), [np.array([], dtype=np.int64)])

@@ -62,7 +62,7 @@ def test_a_setup_is_judged_by_what_it_costs_per_solve(play: Play) -> None:
 def test_a_setup_that_does_not_pay_within_the_horizon_is_not_chosen() -> None:
     arms = [Arm("plain"), Arm("set up", 0.9, prior_setup=2.0)]
     names = []
-    for horizon in (2, 2000):
+    for horizon in (5, 2000):
         tuner = Tuner(arms, cost="operations", rules=TuningRules(horizon=horizon, excess=1.0))
         tuner.tell(tuner.choose(), 1.0)
         trial = tuner.choose()
@@ -70,6 +70,13 @@ def test_a_setup_that_does_not_pay_within_the_horizon_is_not_chosen() -> None:
         tuner.tell(trial, 2.8, setup=2.0)
         names.append(tuner.incumbent())
     assert names == ["plain", "set up"]
+
+
+def test_a_setup_for_which_too_few_solves_are_left_is_not_tried() -> None:
+    arms = [Arm("plain"), Arm("set up", 0.9, prior_setup=2.0), Arm("other", 0.95)]
+    tuner = Tuner(arms, cost="operations", rules=TuningRules(horizon=3, excess=1.0))
+    tuner.tell(tuner.choose(), 1.0)
+    assert tuner.choose().name == "other"
 
 
 @pytest.mark.parametrize(("cost", "invests"), [(0.3, True), (0.6, False)])
