@@ -100,8 +100,8 @@ class Chooser:
                 setup, solve = comm.bcast((setup, solve))
         else:
             setup, solve = one.operations(work, first=first)
-        # A set-up that failed serves no later solve.
-        once = setup if work.operator and (first or keeps) else 0.0
+        # A set-up that failed serves no later solve; without one, the time is that of each solve.
+        once = setup if work.operator and work.setups and (first or keeps) else 0.0
         self._used.add(one.name)
         return self._tuner.tell(choice, setup + solve, setup=once, aborted=not outcome.converged)
 

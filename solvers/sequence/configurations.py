@@ -193,10 +193,9 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
             uses="icc",
         ),
     ]
-    grid = system.grid
-    if grid is not None:
+    if system.grid is not None:
         found.append(
-            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s, grid), 35.0, 0.0, 2.5)
+            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s), 35.0, 0.0, 2.5)
         )
     return found
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from solvers.errors import LinearSolveError
+from solvers.sequence.grid_matrix import find_grid
 from solvers.sequence.krylov_run import KrylovRun
 from solvers.sequence.method import Method, Outcome, Target
 from solvers.sequence.report import Work
@@ -72,6 +73,7 @@ class _Context:
         # 1e-7, relatively, not the solution.
         self._inverse = (1.0 / self.eigenvalues).astype(np.float32)
         self.scale: NDArray[np.float64] = np.ones(grid.shape)
+        self._inward = self._outward = self.scale
         self.low: tuple[slice, ...] = ()
         self.block: NDArray[np.float32] | None = None
 
@@ -79,7 +81,7 @@ class _Context:
         """Apply to `x`, result in `y`; called by PETSc."""
         values = np.empty(self._shape, dtype=np.float32)
         given = x.getArray(readonly=True).reshape(self._shape)
-        np.multiply(given, self.scale, out=values, casting="same_kind")
+        np.multiply(given, self._inward, out=values, casting="same_kind")
         waves = self._transform.forward(values)
         lowest = None
         if self.block is not None:
@@ -88,7 +90,11 @@ class _Context:
         if lowest is not None:
             waves[self.low].flat = lowest
         result = self._transform.backward(waves)
-        np.multiply(result, self.scale, out=y.getArray().reshape(self._shape))
+        np.multiply(result, self._outward, out=y.getArray().reshape(self._shape))
+
+    def expect(self, norm: float) -> None:
+        """Prepare for vectors up to this norm: single precision must hold them."""
+        self._inward, self._outward = self.scale / norm, self.scale * norm
 
 
 @final
@@ -97,19 +103,12 @@ class FastPoissonMethod(Method):
 
     Parameters
     ----------
-    system : matrix and traits
-    grid : its grid
+    system : matrix and traits; its grid is given or found
     """
 
-    def __init__(self, system: System, grid: Grid) -> None:
+    def __init__(self, system: System) -> None:
         self._run = KrylovRun(system.matrix.comm, "cg")
-        self._context = _Context(grid)
-        # Diagonal and row sums of the Laplacian: the outer values are half a cell away.
-        self._reference = _by_axis(grid, 2.0, 1.0)
-        self._row_sums = _by_axis(grid, 0.0, 2.0)
-        outer = self._run.ksp.getPC()
-        outer.setType("python")
-        outer.setPythonContext(self._context)
+        self._ready: _Context | None = None
         self._modes: SineModes | None = None  # until a solve needs them
         self._version = -1
 
@@ -120,6 +119,8 @@ class FastPoissonMethod(Method):
         started = time.perf_counter()
         if not system.diagonal().min()[1] > 0:
             raise LinearSolveError("a diagonal entry is not positive", "indefinite")
+        if self._ready is None:
+            self._begin(system)
         diagonal = system.diagonal().getArray(readonly=True).reshape(self._reference.shape)
         self._context.scale = np.sqrt(self._reference / diagonal)
         self._run.ksp.setOperators(system.matrix)
@@ -133,6 +134,7 @@ class FastPoissonMethod(Method):
 
     def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
         """Iterate; see `Method.solve`."""
+        self._context.expect(target.norm)
         outcome = self._run.solve(system, b, x, target)
         if self._modes is None and outcome.work.iterations > _FEW:
             self._modes = SineModes(self._context.eigenvalues)
@@ -141,6 +143,24 @@ class FastPoissonMethod(Method):
     def destroy(self) -> None:
         """Free PETSc's objects."""
         self._run.destroy()
+
+    @property
+    def _context(self) -> _Context:
+        assert self._ready is not None, "prepared before"
+        return self._ready
+
+    def _begin(self, system: System) -> None:
+        """Make what depends on the grid, whose spacing shows in the first values."""
+        grid = system.traits.grid or find_grid(system.matrix)
+        if grid is None:
+            raise LinearSolveError("the pattern is no longer that of a grid", "pattern")
+        self._ready = _Context(grid)
+        # Diagonal and row sums of the Laplacian: the outer values are half a cell away.
+        self._reference = _by_axis(grid, 2.0, 1.0)
+        self._row_sums = _by_axis(grid, 0.0, 2.0)
+        outer = self._run.ksp.getPC()
+        outer.setType("python")
+        outer.setPythonContext(self._ready)
 
     def _look_at_potential(self, system: System, modes: SineModes) -> None:
         """Give the lowest modes the block of -Laplacian + q, if that is positive definite."""

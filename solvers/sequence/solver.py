@@ -28,7 +28,7 @@ from solvers.sequence.report import LinearReport, Work
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
 from solvers.sequence.traits import Traits
-from solvers.sequence.trouble import attainable, complaint, conclusive
+from solvers.sequence.trouble import advice, attainable, complaint, conclusive
 from solvers.settings import LinearSettings
 from solvers.tuning.context import ContextBins
 from solvers.tuning.rules import Choice
@@ -156,9 +156,14 @@ class SequenceSolver:
             assert isinstance(method, DirectMethod), "the configuration of this name"
             work = method.prepare(self._system)
             work.add(method.solve_many(self._system, right, solution, self._settings.rtol))
-        except LinearSolveError:
+        except LinearSolveError as error:
+            changed = self._changed()
             self._clear()
+            if changed:
+                message = f"the {self.name} system: {advice('not-constant')}"
+                raise LinearSolveError(message, "not-constant") from error
             raise
+        self._last = self._system.version
         return work
 
     def state(self) -> Mapping[str, Any]:
@@ -188,6 +193,11 @@ class SequenceSolver:
             self._stale = False
             if self._averages:
                 self._toolbox.mean.add(self._system)
+
+    def _changed(self) -> bool:
+        """Return whether a matrix that was not looked at, being constant, has changed."""
+        skipped = self._stale and self._last == self._system.version
+        return skipped and self._system.refilled()
 
     def _solve(self, b: Any, x: Any, context: Sequence[float]) -> LinearReport:
         norm = float(b.norm())
@@ -219,7 +229,7 @@ class SequenceSolver:
                 break
         if not self._system.same_pattern():
             outcome.reason = "pattern"
-        elif self._stale and self._system.refilled():
+        elif self._changed():
             outcome.reason = "not-constant"
         message = complaint(self.name, tried, outcome, target, work)
         raise LinearSolveError(message, outcome.reason)
@@ -266,8 +276,9 @@ class SequenceSolver:
         """Return the direct configuration whose factor is there, or pays: a matrix comes again."""
         version, traits = self._system.version, self._system.traits
         name = self._toolbox.factored(version)
-        again = traits.constant or version == self._last
-        if name is None and again and factors_pay(self._system):
+        # In three dimensions a factorisation costs many solves: once for all, or not at all.
+        again = traits.dimension < 3 and version == self._last
+        if name is None and (again or (traits.constant and factors_pay(self._system))):
             name = "factor"
         found = [c for c in self._chooser.offered if c.uses == name and c.name.startswith("direct")]
         return found[0] if found else None

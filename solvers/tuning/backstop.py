@@ -19,7 +19,7 @@ whose cost is certain is exempt from both where its set-up pays off within the h
 from collections.abc import Iterable
 from math import inf
 
-from solvers.tuning.race import Race
+from solvers.tuning.race import SURE, Race
 from solvers.tuning.rules import BinState, TuningRules
 
 __all__ = ["draw_budget", "incumbent_budget", "room", "trial_budget"]
@@ -38,8 +38,6 @@ _RESERVE = 1.35
 # The least budget besides a set-up: this times the expected cost, and this part of the leader's.
 _ENOUGH = 1.5
 _SHORT = 0.4
-# An arm of certain cost may be dearer than expected by this, and has to pay off all the same.
-_SURE = 1.5
 # Standard deviations of noise by which budgets of arms that have proven themselves are widened.
 _WIDE = 3.0
 
@@ -52,7 +50,7 @@ def room(rules: TuningRules, bins: Iterable[BinState]) -> float:
     used = [state for state in bins if state.solves]
     solves = sum(state.solves for state in used)
     default = sum(state.default + state.guessed for state in used)
-    spent = sum(state.spent for state in used)
+    spent = sum(state.spent - state.invested for state in used)
     if not solves:
         return 0.0
     ahead = max(0, rules.grace - solves) * default / solves
@@ -74,7 +72,7 @@ def trial_budget(race: Race, arm: int, free: float) -> float | None:
     best, record = race.finished[leader], race.state.records[arm]
     setup = 0.0 if record.setup else race.arms[arm].prior_setup * race.scale
     if _invests(race, arm, setup, best):
-        return _SURE * (setup + race.predicted(arm))
+        return SURE * (setup + race.predicted(arm))
     promising = not record.aborts and race.predicted(arm) < best
     wanted = race.rules.trial * best + setup
     factor = _PROMISING if promising else 1.0
@@ -91,8 +89,7 @@ def _invests(race: Race, arm: int, setup: float, best: float) -> bool:
     record = race.state.records[arm]
     if not race.arms[arm].certain or record.uses or record.aborts:
         return False
-    left = max(race.rules.horizon - race.state.solves, 0)
-    return _SURE * (setup + left * race.predicted(arm)) < left * best
+    return SURE * (setup + race.left * race.predicted(arm)) < race.left * best
 
 
 def draw_budget(race: Race, arm: int, free: float) -> float | None:

@@ -64,7 +64,9 @@ def coast(race: Race, choice: Choice, free: float) -> Coast | None:
     free : what `backstop.room` gives; the worst case of all solves must fit into it
     """
     record, solves = race.state.records[choice.arm], race.state.solves
-    if choice.role != "incumbent" or record.uses < _KNOWN:
+    # The default in the leader's place, for want of room, may give it the room with its next cost.
+    leads = choice.role == "incumbent" and choice.arm == race.incumbent
+    if not leads or record.uses < _KNOWN:
         return None
     count = min(_MOST, int(_PART * solves))
     if isfinite(choice.budget):

@@ -73,7 +73,7 @@ class ContextBins:
             )
         number = 0
         for value, inner in zip(context, self.edges, strict=True):
-            place = sum(value >= edge for edge in inner)  # False for NaN
+            place = sum(bool(value >= edge) for edge in inner)  # False for NaN
             number = number * (len(inner) + 1) + place
         return number
 

@@ -88,6 +88,7 @@ def learned(race: Race, choice: Choice, cost: float, setup: float, aborted: bool
         state,
         records=tuple(records),
         spent=state.spent + cost,
+        invested=state.invested + (setup if race.arms[arm].certain else 0.0),
         losses=_losses(race, choice, cost + (best if aborted else 0.0) - setup),
         explored=state.explored + _beyond(race, records[arm], choice, cost, setup, aborted),
     )
@@ -104,6 +105,8 @@ def _beyond(
     best = min(race.finished.values(), default=0.0)
     if choice.role not in {"trial", "draw"}:
         return 0.0
+    if race.arms[choice.arm].certain:
+        cost, setup = cost - setup, 0.0
     if aborted:
         return cost
     # One finished solve of a proven arm says little; its excess is the one of its estimate.
@@ -157,7 +160,8 @@ def coasted(race: Race, arm: int, costs: Sequence[float]) -> BinState:
         records[arm] = records[arm].finished(state.solves + number, cost, 0.0)
     total, default = sum(costs), state.records[race.default]
     known = arm == race.default
-    # As in `closed`, for the default's record has not changed, or is long enough.
+    # As in `closed`: another default's record has not changed, and a leading default has more uses
+    # behind it (`coast`) than correct earlier guesses.
     doubt = min(0.5, _DOUBT * race.noise / float(np.sqrt(max(len(default.costs), 1))))
     each = 0.0 if known else (default.clipped_mean() or total / len(costs)) * (1.0 - doubt)
     return replace(

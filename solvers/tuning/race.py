@@ -12,11 +12,11 @@ Costs are robust means (`record.trimmed_mean`) with the amortised set-up. With t
      \pi_i / \tau                    & \text{never run, prior } \pi_i,
    \end{cases}
 
-where h is the half-life and tau the trust of `TuningRules`. An arm with :math:`o_i` below the
-incumbent's cost is a candidate for a trial; the least comes first, where arms never run count with
-their full prior. So one slow solve removes an arm for some dozens of solves, not for good,
-and an arm that has failed again and again is asked ever more rarely, as is one whose abort is what
-its prior had foretold.
+where h is the half-life and tau the trust of `TuningRules` (1.5 for arms of certain cost). An arm
+with :math:`o_i` below the incumbent's cost is a candidate for a trial, if the solves that are left
+may pay for its set-up; the least comes first, where arms never run count with their full prior. So
+one slow solve removes an arm for a time, not for good, and an arm that has failed again and again
+is asked ever more rarely, as is one whose abort is what its prior had foretold.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,12 @@ from typing import final
 
 from solvers.tuning.rules import Arm, BinState, TuningRules
 
-__all__ = ["Race"]
+__all__ = ["SURE", "Race"]
+
+# Arms of certain cost may be cheaper or dearer than their priors say by this.
+SURE = 1.5
+# Others may be cheaper by this at best, where a set-up depends on it.
+_HOPE = 2.0
 
 # A median relative deviation where no costs are known yet, and the least one believed.
 _FIRST_NOISE = 0.05
@@ -51,6 +56,7 @@ class Race:
     default : index of the default arm
     state : what is known
     clock : whether costs are seconds, of which a single one may be far too large
+    left : solves that are still expected, in all bins
     unit : cost of one unit of the priors as measured apart, None if it was not
     """
 
@@ -59,6 +65,7 @@ class Race:
     default: int
     state: BinState
     clock: bool
+    left: int
     unit: float | None = None
 
     def estimate(self, arm: int) -> float | None:
@@ -104,7 +111,7 @@ class Race:
         """Return the cost that this arm may have, o_i above."""
         record, rules = self.state.records[arm], self.rules
         if not record.uses and not record.aborts:
-            return self.predicted(arm) / rules.trust
+            return self.predicted(arm) / self._trust(arm)
         forgotten = 0.5 ** ((self.state.solves - record.last - 1) / rules.half_life)
         cost = record.estimate(rules.horizon)
         if cost is None:
@@ -151,16 +158,19 @@ class Race:
         record = self.state.records[arm]
         return self.optimistic(arm) if record.uses or record.aborts else self.predicted(arm)
 
+    def _trust(self, arm: int) -> float:
+        """Return how much cheaper than its prior an arm may be that was never run."""
+        return min(SURE, self.rules.trust) if self.arms[arm].certain else self.rules.trust
+
     def _pays(self, arm: int, best: float) -> bool:
         """Return whether the solves that are left may pay for an arm's set-up.
 
-        For that it is believed to be half as dear as its prior says at best.
+        For that its prior is believed more than for a trial without set-up.
         """
         if self.state.records[arm].setup or not self.arms[arm].prior_setup:
             return True
-        left = max(self.rules.horizon - self.state.solves, 1)
-        hoped = max(self.optimistic(arm), self.predicted(arm) / 2.0)
-        return self.arms[arm].prior_setup * self.scale < left * (best - hoped)
+        hoped = max(self.optimistic(arm), self.predicted(arm) / _HOPE)
+        return self.arms[arm].prior_setup * self.scale < self.left * (best - hoped)
 
     def _owed(self, arm: int, best: float) -> bool:
         """Return whether the arm has just paid a set-up and may yet prove cheap."""

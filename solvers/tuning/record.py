@@ -93,7 +93,9 @@ class ArmRecord:
     def forgotten(self, keep: int) -> Self:
         """Keep the last costs and the set-ups, which are paid; forget the rest."""
         costs = self.costs[-keep:] if keep else ()
-        return replace(self, costs=costs, uses=min(self.uses, keep), level=0.0, aborts=0)
+        uses = min(self.uses, keep)
+        setups = self.setups * uses / max(self.uses, 1)
+        return replace(self, costs=costs, uses=uses, setups=setups, level=0.0, aborts=0)
 
     def estimate(self, horizon: float) -> float | None:
         """Return the cost of a solve with its share of the set-ups; None before the first one.

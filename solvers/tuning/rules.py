@@ -24,7 +24,7 @@ class Arm:
         decides who is tried first, a wrong one costs time but not the bound
     prior_setup : expected cost of the set-up at first use, >= 0, in the same unit
     certain : whether its cost hardly depends on the system, as that of a direct method: where it is
-        expected to pay off by far, its set-up is an investment and no exploration
+        expected to pay off by far, its set-up is an investment: in no ledger
     """
 
     name: str
@@ -130,6 +130,7 @@ class BinState:
     guessed : what it would have cost on the others, by its mean
     advance : solves of the incumbent that exploration is granted in advance
     raced : number of the solve at which the last race began
+    invested : cost of the set-ups of arms of certain cost, which is in no ledger
     """
 
     records: tuple[ArmRecord, ...]
@@ -142,3 +143,4 @@ class BinState:
     guessed: float = 0.0
     advance: float = 0.0
     raced: int = 0
+    invested: float = 0.0

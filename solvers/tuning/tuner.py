@@ -202,14 +202,12 @@ class Tuner:
 
     def incumbent(self, context: Sequence[float] = ()) -> str:
         """Return the name of the arm that leads in this context."""
-        self._land()
-        leader = self._race(self._fixed.bins.index(context)).incumbent
+        leader = self._reading(context).incumbent
         return self._fixed.arms[self._fixed.default if leader is None else leader].name
 
     def estimates(self, context: Sequence[float] = ()) -> dict[str, float]:
         """Return the expected cost of each arm that has finished a solve in this context."""
-        self._land()
-        race = self._race(self._fixed.bins.index(context))
+        race = self._reading(context)
         return {self._fixed.arms[i].name: cost for i, cost in race.finished.items()}
 
     def state(self) -> dict[str, Any]:
@@ -236,10 +234,25 @@ class Tuner:
 
     def _land(self) -> None:
         """Learn the costs that were taken down while a leader was coasting."""
-        coasting, self._coast, self._leading = self._coast, None, None
-        if coasting is not None and coasting.costs:
-            race = self._race(coasting.place)
-            self._closed(coasting.place, coasted(race, coasting.arm, coasting.costs))
+        coasting = self._coast
+        landed = None if coasting is None else self._present(coasting.place)
+        self._coast = self._leading = self._following = None
+        if coasting is not None and landed is not None:
+            self._closed(coasting.place, landed)
+
+    def _present(self, place: int) -> BinState | None:
+        """Return a bin's state with the costs that were taken down; None for an unknown bin."""
+        coasting = self._coast
+        if coasting is None or coasting.place != place or not coasting.costs:
+            return self._known.get(place)
+        return coasted(self._race(place), coasting.arm, coasting.costs)
+
+    def _reading(self, context: Sequence[float]) -> Race:
+        """Return the race in a context with the costs that were taken down; nothing changes."""
+        place = self._fixed.bins.index(context)
+        state = self._present(place)
+        race = self._race(place)
+        return race if state is None else replace(race, state=state)
 
     def _closed(self, place: int, state: BinState) -> None:
         """Take over the state after a system, and start a new race if the leader has drifted."""
@@ -251,19 +264,23 @@ class Tuner:
     def _race(self, place: int) -> Race:
         fixed = self._fixed
         state, read = self._known.get(place), self._read.get(place)
-        if read is not None and read.state is state and read.unit == self.unit:
+        # A run that goes on beyond its horizon is expected to go on for another one.
+        left = fixed.rules.horizon - self.solves % fixed.rules.horizon
+        same = read is not None and (read.unit, read.left) == (self.unit, left)
+        if read is not None and same and read.state is state:
             return read
         if state is None:
             richest = max(self._known, key=lambda b: self._known[b].solves, default=None)
             model = None if richest is None else self._race(richest)
             state = fresh(fixed.arms, fixed.rules, model, len(self._known))
         clock = fixed.cost == "seconds"
-        race = Race(fixed.arms, fixed.rules, fixed.default, state, clock, self.unit)
+        race = Race(fixed.arms, fixed.rules, fixed.default, state, clock, left, self.unit)
         self._read[place] = race
         return race
 
     def _room(self) -> float:
-        return room(self._fixed.rules, self._known.values())
+        present = [self._present(place) for place in self._known]
+        return room(self._fixed.rules, [state for state in present if state is not None])
 
     def _checked(self, choice: Choice, cost: float, setup: float, aborted: bool) -> float:
         """Return a finite cost; a failure without a cost is charged its budget."""
