@@ -2,8 +2,8 @@
 
 (a) milliseconds per step against pressure correction with DOLFINx forms (`plain_ipcs`), on the
 same mesh with the same step, at equal drag; (b) two chunks on two cores; (c) what store,
-process start and Prefect add to a chunk; (d) peak memory against the number of steps; (e) the
-share of the linear systems in a step.
+process start and Prefect add to a chunk; (d) peak memory against the number of steps. The share of
+the linear systems in a step is `solver_share.py`'s.
 """
 
 import sys
@@ -16,7 +16,6 @@ from typing import Any, final
 from _chunk_jobs import Chunks, Cost, Prefect, prefect_seconds
 from _flow import run_ranks
 from _report import Report, arguments, interleaved, middle
-from _solver_share import solver_share
 from _step_race import Race, Result
 
 from solvers.settings import TimeSettings
@@ -245,7 +244,7 @@ def memory(report: Report, folder: Path, size: tuple[int, int]) -> None:
 
 
 def main() -> int:
-    """Run all five parts."""
+    """Run all four parts."""
     quick = arguments(__doc__).quick
     sizes = QUICK if quick else FULL
     report = Report("ns_throughput", "Throughput of the flow solver", quick=quick)
@@ -254,7 +253,6 @@ def main() -> int:
         scaling(report, Path(folder) / "b", sizes.scaling, sizes.repeats)
         overhead(report, Path(folder) / "c", sizes.overhead, sizes.repeats)
         memory(report, Path(folder) / "d", sizes.memory)
-    solver_share(report, DEFAULT_MESH, 1 / 1600, 4 if quick else 15)
     return report.finish()
 
 

@@ -1,15 +1,19 @@
 """The share of the linear systems in a time step: through `SequenceSolver`, and PETSc alone."""
 
+import sys
 import time
 from typing import Any, final
 
 from _flow import Flow
-from _report import Report, interleaved, middle
+from _report import Report, arguments, interleaved, middle
 
 from solvers.backend import MPI
 from solvers.linear import DIRECT, ITERATIVE, LinearSolver
 
-__all__ = ["solver_share"]
+__all__ = ["main"]
+
+# The cylinder as `ns_throughput.py` times it.
+DEFAULT_MESH = {"size": 0.0125, "far_size": 0.035}
 
 
 @final
@@ -86,3 +90,15 @@ def _linear_seconds(flow: Flow) -> float:
     operators = flow.operators
     systems = (flow.stepper.momentum, operators.poisson, operators.projection)
     return sum(system.total.seconds for system in systems)
+
+
+def main() -> int:
+    """Measure on the cylinder's default mesh."""
+    quick = arguments(__doc__).quick
+    report = Report("solver_share", "Linear systems in a step of the flow", quick=quick)
+    solver_share(report, DEFAULT_MESH, 1 / 1600, 4 if quick else 15)
+    return report.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
