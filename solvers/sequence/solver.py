@@ -100,6 +100,7 @@ class SequenceSolver:
         self._history = SolutionHistory() if guess == "history" else None
         self._chooser = Chooser(name, offered, settings, horizon=horizon, seed=seed, bins=bins)
         self._iterations = 0.0
+        self._given = options is not None and guess == "given"
         self._stale = True
         self._last = -1  # version of the matrix that was solved last
         if options is not None:
@@ -211,8 +212,10 @@ class SequenceSolver:
                 "not-finite",
             )
         self._look()
-        target, work = Target(norm, self._settings.rtol), Work()
-        tried: list[tuple[str, str]] = []
+        target = Target(norm, self._settings.rtol)
+        if self._given:
+            return self._solve_given(b, x, target)
+        work, tried = Work(), list[tuple[str, str]]()
         if self._history is not None:
             iterations = self._iterations
             work.add(self._history.guess(self._system, b, x, target.rtol, iterations))
@@ -233,6 +236,20 @@ class SequenceSolver:
             outcome.reason = "not-constant"
         message = complaint(self.name, tried, outcome, target, work)
         raise LinearSolveError(message, outcome.reason)
+
+    def _solve_given(self, b: Any, x: Any, target: Target) -> LinearReport:
+        """Solve with given options: flows do so several times in a step of milliseconds."""
+        assert self._fixed is not None, "the given one"
+        method = self._method(self._fixed)
+        setups = method.prepare(self._system).setups
+        outcome = method.solve(self._system, b, x, target)
+        outcome.work.setups += setups
+        if not outcome.converged:
+            tried = [(self._fixed.name, outcome.reason)]
+            message = complaint(self.name, tried, outcome, target, outcome.work)
+            raise LinearSolveError(message, outcome.reason)
+        residual = outcome.residual / target.norm
+        return LinearReport(self._fixed.name, "converged", residual, outcome.work)
 
     def _remember(self, one: Configuration, x: Any, outcome: Outcome, *, alone: bool) -> None:
         """Keep the solution, and how many iterations a solve from zero takes."""
