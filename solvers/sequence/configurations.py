@@ -25,7 +25,16 @@ from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
 from solvers.tuning.rules import Arm
 
-__all__ = ["Configuration", "Plan", "arms", "configurations", "fixed_part", "given", "named"]
+__all__ = [
+    "Configuration",
+    "Plan",
+    "arms",
+    "configurations",
+    "factors_pay",
+    "fixed_part",
+    "given",
+    "named",
+]
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
