@@ -190,7 +190,8 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
         Configuration(
             "ssor",
             lambda s, _: SsorMethod(s, omegas, horizon=plan.horizon, seed=plan.seed),
-            11.6 * n**0.25 if d < 3 else 10.0 * n ** (1 / 6),
+            # Sweeps along the rows of a grid wait for each cell before; meshes are numbered better.
+            (11.6 if system.grid else 7.0) * n**0.25 if d < 3 else 10.0 * n ** (1 / 6),
         ),
         Configuration("icc", lambda s, t: FreshMethod(s, "cg", t.get("icc")), _icc(n, d), 10.0),
         Configuration(

@@ -22,7 +22,7 @@ from math import inf
 from solvers.tuning.race import SURE, Race
 from solvers.tuning.rules import BinState, TuningRules
 
-__all__ = ["draw_budget", "incumbent_budget", "room", "trial_budget"]
+__all__ = ["draw_budget", "incumbent_budget", "invests", "room", "trial_budget"]
 
 # The least budget of an incumbent, relative to its own expected cost; below it the default solves.
 _MARGIN = 1.25
@@ -70,8 +70,8 @@ def trial_budget(race: Race, arm: int, free: float) -> float | None:
     if leader is None:
         return None
     best, record = race.finished[leader], race.state.records[arm]
-    setup = 0.0 if record.setup else race.arms[arm].prior_setup * race.scale
-    if _invests(race, arm, setup, best):
+    setup = race.unpaid(arm)
+    if invests(race, arm):
         return SURE * (setup + race.predicted(arm))
     promising = not record.aborts and race.predicted(arm) < best
     wanted = race.rules.trial * best + setup
@@ -84,11 +84,19 @@ def trial_budget(race: Race, arm: int, free: float) -> float | None:
     return budget if budget >= min(race.rules.least * best, short) + setup else None
 
 
-def _invests(race: Race, arm: int, setup: float, best: float) -> bool:
-    """Return whether an arm of certain cost pays off even if it is far dearer than expected."""
+def invests(race: Race, arm: int) -> bool:
+    """Return whether an arm of certain cost pays off even if it is far dearer than expected.
+
+    Parameters
+    ----------
+    race : what is known, a leader included
+    arm : an arm that is not the leader
+    """
     record = race.state.records[arm]
     if not race.arms[arm].certain or record.uses or record.aborts:
         return False
+    setup = race.unpaid(arm)
+    best = min(race.finished.values())
     return SURE * (setup + race.left * race.predicted(arm)) < race.left * best
 
 

@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from solvers.tuning.backstop import draw_budget, incumbent_budget, trial_budget
+from solvers.tuning.backstop import draw_budget, incumbent_budget, invests, trial_budget
 from solvers.tuning.learning import draw_probabilities
 from solvers.tuning.race import Race
 from solvers.tuning.rules import Choice, Role
@@ -75,7 +75,11 @@ def _choice(
 
 
 def _trial(race: Race, place: int, free: float) -> Choice | None:
-    for arm in race.candidates()[:1]:  # the others wait until this one can be paid
+    for number, arm in enumerate(race.candidates()):
+        # The others wait until the first one can be paid, except those that have nothing to set up,
+        # and what no ledger pays for.
+        if number and race.unpaid(arm) and not invests(race, arm):
+            continue
         budget = trial_budget(race, arm, free)
         if budget is not None:
             return _choice(race, place, arm, budget, "trial")

@@ -107,6 +107,11 @@ class Race:
         """Return what the prior says, in units of cost."""
         return self.state.priors[arm] * self.scale
 
+    def unpaid(self, arm: int) -> float:
+        """Return what the arm's first set-up is expected to cost, 0 if that is paid."""
+        paid = self.state.records[arm].setup
+        return 0.0 if paid else self.arms[arm].prior_setup * self.scale
+
     def optimistic(self, arm: int) -> float:
         """Return the cost that this arm may have, o_i above."""
         record, rules = self.state.records[arm], self.rules
@@ -167,10 +172,9 @@ class Race:
 
         For that its prior is believed more than for a trial without set-up.
         """
-        if self.state.records[arm].setup or not self.arms[arm].prior_setup:
-            return True
+        setup = self.unpaid(arm)
         hoped = max(self.optimistic(arm), self.predicted(arm) / _HOPE)
-        return self.arms[arm].prior_setup * self.scale < self.left * (best - hoped)
+        return not setup or setup < self.left * (best - hoped)
 
     def _owed(self, arm: int, best: float) -> bool:
         """Return whether the arm has just paid a set-up and may yet prove cheap."""

@@ -131,6 +131,14 @@ def test_an_investment_is_used_and_pays_off(setup: float, play: Play) -> None:
     assert played.total[-1] < 0.3 * 200 + setup + 5.0
 
 
+def test_an_investment_does_not_wait_for_a_dearer_trial() -> None:
+    """The gamble needs a set-up that cannot be paid yet; the factor pays off by far."""
+    arms = [Arm("default"), Arm("gamble", 0.1, 30.0), Arm("factor", 0.3, 20.0, certain=True)]
+    tuner = Tuner(arms, cost="operations")
+    tuner.tell(tuner.choose(), 1.0)
+    assert tuner.choose().name == "factor"
+
+
 def test_a_run_beyond_its_horizon_still_tries_set_ups(play: Play) -> None:
     """The default becomes ten times as dear long after the horizon."""
     arms = [Arm("default"), Arm("set up", 2.0, 20.0)]
