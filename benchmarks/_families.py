@@ -60,7 +60,7 @@ class Family:
             self.b.copy(b)
             b.permute(places)
 
-        return Family(self.name, self.traits, fill, matrix, b, self.tour)
+        return Family(f"{self.name}, renumbered", self.traits, fill, matrix, b, self.tour)
 
     @property
     def size(self) -> int:

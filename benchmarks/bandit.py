@@ -12,6 +12,7 @@ import numpy as np
 from _families import Family, darcy, of_problem
 from _own_race import Runner, race
 from _report import ROOT, Report, arguments
+from chunks import twin
 
 from solvers.tuning.regret import RegretCurves, Run, regret_curves
 
@@ -22,10 +23,11 @@ __all__ = ["main"]
 
 
 def families(samples: int, *, quick: bool) -> list[Family]:
-    """Return three families whose best configurations differ."""
+    """Return families whose best configurations differ, and one whose best ones do not by much."""
     n, cube = (64, 16) if quick else (100, 32)
     return [
         darcy(n, 2, 25.0, samples),
+        twin(darcy(n, 2, 25.0, samples)),
         darcy(cube, 3, 25.0, samples),
         of_problem("convection-diffusion", {"cells": 48 if quick else 100}, samples),
     ]
@@ -89,7 +91,7 @@ def draw(results: list[tuple[Family, Runner, list[Runner]]], path: Path) -> None
 
 
 def main() -> int:
-    """Race on three families."""
+    """Race on all families."""
     quick = arguments(__doc__).quick
     report = Report("bandit", "The bandit over solver configurations", quick=quick)
     samples = 40 if quick else 200

@@ -45,7 +45,7 @@ def test_a_solve_ends_soon_after_its_budget(worker: Any, families: Any, arm: str
         owned.destroy()
 
 
-@pytest.mark.parametrize("family", ["spd-2d"])
+@pytest.mark.parametrize("family", ["spd-2d", "nonsymmetric"])
 def test_a_trial_over_its_budget_is_aborted_and_the_system_solved(
     worker: Any, families: Any, family: str
 ) -> None:
