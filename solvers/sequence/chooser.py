@@ -6,7 +6,7 @@ from typing import Any, final
 
 from infra.errors import UserError
 from solvers.sequence.configurations import Configuration, arms, fixed_part, named
-from solvers.sequence.method import Outcome, Target
+from solvers.sequence.method import Method, Outcome, Target
 from solvers.settings import LinearSettings
 from solvers.tuning.context import ContextBins
 from solvers.tuning.rules import Choice, TuningRules
@@ -81,7 +81,7 @@ class Chooser:
             return target.within(choice.budget)
         return target.counted(choice.budget, 1.0 + self.configuration(choice).application)
 
-    def tell(self, choice: Choice, outcome: Outcome, comm: Any, *, keeps: bool) -> Choice | None:
+    def tell(self, choice: Choice, outcome: Outcome, comm: Any, method: Method) -> Choice | None:
         """Learn how a solve ended; return what to run if the system is still unsolved; collective.
 
         Parameters
@@ -89,7 +89,7 @@ class Chooser:
         choice : what was run
         outcome : what it did
         comm : communicator (mpi4py)
-        keeps : whether the method's set-ups serve several matrices
+        method : what did it
         """
         work, one = outcome.work, self.configuration(choice)
         first = one.name not in self._used
@@ -101,7 +101,8 @@ class Chooser:
         else:
             setup, solve = one.operations(work, first=first)
         # A set-up that failed serves no later solve; without one, the time is that of each solve.
-        once = setup if work.operator and work.setups and (first or keeps) else 0.0
+        serves = method.keeps_setup or (first and method.begins)
+        once = setup if work.operator and work.setups and serves else 0.0
         self._used.add(one.name)
         return self._tuner.tell(choice, setup + solve, setup=once, aborted=not outcome.converged)
 

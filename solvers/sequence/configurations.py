@@ -136,7 +136,7 @@ def arms(offered: tuple[Configuration, ...]) -> list[Arm]:
         Arm(
             one.name,
             one.cost,
-            one.setup if one is first or one.uses != first.uses else 0.0,
+            one.setup if one is first or not one.uses or one.uses != first.uses else 0.0,
             certain=one.name.startswith("direct"),
         )
         for one in offered
@@ -205,7 +205,7 @@ def _definite(system: System, plan: Plan) -> list[Configuration]:
     ]
     if system.grid is not None:
         found.append(
-            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s), 35.0, 0.0, 2.5)
+            Configuration("fast-poisson", lambda s, _: FastPoissonMethod(s), 35.0, 30.0, 2.5)
         )
     return found
 
@@ -234,8 +234,9 @@ def _general(system: System, plan: Plan) -> list[Configuration]:
 def _direct(system: System, factors: float) -> list[Configuration]:
     """Return the direct methods; `factors` is the number of triangular factors."""
     n, d = system.size, system.traits.dimension
-    first = 480.0 * (n / 1e4) ** 0.35 if d < 3 else 4000.0 * n / 3.3e4
-    refill = 100.0 * (n / 1e4) ** 0.45 if d < 3 else 4000.0 * n / 3.3e4
+    ordering = 480.0 * (n / 1e4) ** 0.35 if system.grid else 800.0 * (n / 1e4) ** 0.15
+    first = ordering if d < 3 else 4000.0 * n / 3.3e4
+    refill = (100.0 if system.grid else 115.0) * (n / 1e4) ** 0.45 if d < 3 else 4000.0 * n / 3.3e4
     application = _substitution(system)
     own = Configuration(
         "direct", lambda _, t: DirectMethod(t.get("factor")),

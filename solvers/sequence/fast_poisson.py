@@ -119,13 +119,14 @@ class FastPoissonMethod(Method):
         started = time.perf_counter()
         if not system.diagonal().min()[1] > 0:
             raise LinearSolveError("a diagonal entry is not positive", "indefinite")
-        if self._ready is None:
+        first = self._ready is None
+        if first:
             self._begin(system)
         diagonal = system.diagonal().getArray(readonly=True).reshape(self._reference.shape)
         self._context.scale = np.sqrt(self._reference / diagonal)
         self._run.ksp.setOperators(system.matrix)
         self._version = system.version
-        work = Work()
+        work = Work(setups=int(first))
         if self._modes is not None:
             self._look_at_potential(system, self._modes)
             work.operator = 1

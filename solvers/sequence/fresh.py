@@ -38,6 +38,7 @@ class FreshMethod(Method):
     def __init__(self, system: System, kind: str, preconditioner: Preconditioner) -> None:
         self._run = KrylovRun(system.matrix.comm, kind)
         self._preconditioner = preconditioner
+        self.begins = preconditioner.begins
         outer = self._run.ksp.getPC()
         outer.setType(PETSc.PC.Type.PYTHON)
         outer.setPythonContext(_Shell(preconditioner))

@@ -4,13 +4,12 @@ import time
 from typing import Any, final
 
 from solvers.backend import PETSc
+from solvers.sequence.deadline import Deadline
 from solvers.sequence.method import Outcome, Target
 from solvers.sequence.system import System
 
 __all__ = ["KrylovRun", "residual_norm"]
 
-# Iterations between looks at the clock: rank 0 decides for all.
-_LOOK = 8
 # Reductions per iteration of PETSc's methods, with the norm of the residual.
 _REDUCTIONS = {"cg": 3, "bcgs": 5, "gmres": 2, "fgmres": 2, "lgmres": 2, "dgmres": 2, "minres": 3}
 _PRODUCTS = {"bcgs": 2}
@@ -61,13 +60,13 @@ class KrylovRun:
         self._true_norm = true_norm
         self._goal = self._reduction = self._first = self._last = 0.0
         self._limit = 0
-        self._deadline: float | None = None
-        self._stopped = False
+        self._deadline = Deadline(comm, None)
+        self._judged = self._stopped = False
 
     def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
         """Iterate until the true residual is small enough, or give up."""
         outcome, started = Outcome(), time.perf_counter()
-        self._deadline = None if target.budget is None else started + target.budget
+        self._deadline = Deadline(system.comm, target.budget)
         vector = b.duplicate()
         # Without this, a guess would have to be zero.
         before = target.norm if self._true_norm else residual_norm(system, b, x, vector)
@@ -75,6 +74,7 @@ class KrylovRun:
         goal = 0.95 * target.residual
         reduction = self._ratio * goal / before if before > 0 else 1.0
         for attempt in range(_ATTEMPTS):
+            self._judged = not attempt
             self._attempt(b, x, goal, reduction, target, outcome)
             outcome.residual = residual_norm(system, b, x, vector)
             outcome.work.operator += 1
@@ -135,12 +135,7 @@ class KrylovRun:
             return int(reasons.DIVERGED_NANORINF)
         if iteration >= self._limit:
             return int(reasons.DIVERGED_MAX_IT)
-        if self._deadline is not None and iteration % _LOOK == 0 and self._late(_ksp):
+        if self._deadline.passed(iteration, norm, self._goal if self._judged else 0.0):
             self._stopped = True
             return int(reasons.DIVERGED_MAX_IT)
         return 0
-
-    def _late(self, ksp: Any) -> bool:
-        late = self._deadline is not None and time.perf_counter() > self._deadline
-        comm = ksp.comm
-        return bool(comm.tompi4py().bcast(late, root=0)) if comm.size > 1 else late

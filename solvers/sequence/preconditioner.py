@@ -26,6 +26,8 @@ GAMG = {
     "pc_gamg_recompute_esteig": "false",
 }
 _FACTORS = ("cholesky", "lu")
+# Preconditioners whose first set-up is as cheap as the later ones.
+_AS_DEAR_AGAIN = ("icc", "ilu", "bjacobi")
 
 
 def own_options(system: System) -> dict[str, str]:
@@ -94,6 +96,11 @@ class Preconditioner:
         self.content = -1
         self.setups = 0
         self.seconds = 0.0
+
+    @property
+    def begins(self) -> bool:
+        """Whether the first set-up does what later ones find done: an ordering, a hierarchy."""
+        return self._options["pc_type"] not in _AS_DEAR_AGAIN
 
     @property
     def diagonal(self) -> Any:

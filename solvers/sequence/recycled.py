@@ -9,6 +9,7 @@ from solvers.krylov.linear_operator import Operator
 from solvers.krylov.method import RecyclingMethod
 from solvers.krylov.recycle_space import RecycleSpace
 from solvers.krylov.result import KrylovResult, KrylovStop, Reason, Tolerance
+from solvers.sequence.deadline import Deadline
 from solvers.sequence.method import Method, Outcome, Target
 from solvers.sequence.preconditioner import Preconditioner
 from solvers.sequence.report import Work
@@ -16,23 +17,18 @@ from solvers.sequence.system import System
 
 __all__ = ["RecycledMethod"]
 
-# Iterations between looks at the clock: rank 0 decides for all.
-_LOOK = 8
-
 
 @final
 class _Clock:
-    """A monitor that ends a solve when its budget is spent."""
+    """A monitor that ends a solve when its budget is spent, or cannot be met."""
 
-    def __init__(self, comm: Any, budget: float | None) -> None:
-        self._comm = comm
-        self._end = None if budget is None else time.perf_counter() + budget
+    def __init__(self, comm: Any, target: Target) -> None:
+        self._deadline = Deadline(comm, target.budget)
+        self._goal = target.residual
         self.late = False
 
-    def __call__(self, iteration: int, _norm: float) -> None:
-        if self._end is None or iteration % _LOOK:
-            return
-        self.late = bool(self._comm.bcast(time.perf_counter() > self._end))
+    def __call__(self, iteration: int, norm: float) -> None:
+        self.late = self._deadline.passed(iteration, norm, self._goal)
         if self.late:
             raise KrylovStop(Reason.ITERATION_LIMIT)
 
@@ -57,6 +53,7 @@ class RecycledMethod(Method):
     ) -> None:
         self._method: RecyclingMethod = GCRODR() if kind == "gcrodr" else DeflatedCG()
         self._preconditioner = preconditioner
+        self.begins = preconditioner.begins
         self._operator = Operator(system.matrix, preconditioner)
         self.space = RecycleSpace.empty(system.matrix.getLocalSize()[0])
         self._solved = -1
@@ -70,7 +67,7 @@ class RecycledMethod(Method):
     def solve(self, system: System, b: Any, x: Any, target: Target) -> Outcome:
         """Solve and keep the space for the next system; see `Method.solve`."""
         started = time.perf_counter()
-        clock = _Clock(self._operator.comm, target.budget)
+        clock = _Clock(self._operator.comm, target)
         result = self._method.solve(
             self._operator,
             b.getArray(readonly=True),

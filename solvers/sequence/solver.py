@@ -285,7 +285,7 @@ class SequenceSolver:
                 return
             one = chooser.configuration(choice)
             outcome = self._run(one, b, x, chooser.limited(target, choice))
-            choice = chooser.tell(choice, outcome, comm, keeps=self._method(one).keeps_setup)
+            choice = chooser.tell(choice, outcome, comm, self._method(one))
             yield one, outcome
             x.zeroEntries()
 

@@ -54,7 +54,7 @@ class System:
         self._norm: tuple[int, float] = (-1, 0.0)
         self.product = float("inf")
 
-    @property
+    @cached_property
     def comm(self) -> Any:
         """The matrix's communicator (mpi4py)."""
         return self.matrix.comm.tompi4py()

@@ -126,7 +126,7 @@ def closed(race: Race, choice: Choice, cost: float, aborted: bool) -> BinState:
     ----------
     race : what is known, this solve included
     choice : the last one on this system; `paid` holds what the whole system has cost
-    cost : of the last solve
+    cost : of the last solve, without what is booked as invested
     """
     state = race.state
     record = state.records[race.default]
@@ -181,6 +181,8 @@ def reraced(race: Race) -> BinState:
     its advance once more.
     """
     state, leader, scale = race.state, race.incumbent, race.scale
+    # Where races follow each other, noise has begun them.
+    share = min(1.0, (state.solves - state.raced) / race.rules.horizon)
     kept = [_KEPT if i in (leader, race.default) else 0 for i in range(len(race.arms))]
     costs = race.finished
     return replace(
@@ -188,7 +190,7 @@ def reraced(race: Race) -> BinState:
         priors=tuple(costs.get(i, p * scale) / scale for i, p in enumerate(state.priors)),
         records=tuple(r.forgotten(k) for r, k in zip(state.records, kept, strict=True)),
         losses=(None,) * len(race.arms),
-        advance=state.advance + race.rules.advance,
+        advance=state.advance + share * race.rules.advance,
         raced=state.solves,
     )
 

@@ -7,12 +7,12 @@ Costs are robust means (`record.trimmed_mean`) with the amortised set-up. With t
 .. math::
    o_i = 2^{-a_i / h} \times \begin{cases}
      \hat c_i                        & \text{finished before}, \\
-     \max(1.2 \cdot 2^{m_i - 1} \, \ell_i, \pi_i) & \text{aborted } m_i \text{ times,
-       exceeding } \ell_i, \\
+     \max((1.5 \cdot 2^{m_i - 1} \, \ell_i)^{2/3} \pi_i^{1/3}, \pi_i)
+       & \text{aborted } m_i \text{ times, exceeding } \ell_i, \\
      \pi_i / \tau                    & \text{never run, prior } \pi_i,
    \end{cases}
 
-where h is the half-life and tau the trust of `TuningRules` (1.5 for arms of certain cost). An arm
+where h is the half-life and tau the trust of `TuningRules` (1.25 for arms of certain cost). An arm
 with :math:`o_i` below the incumbent's cost is a candidate for a trial, if the solves that are left
 may pay for its set-up; the least comes first, where arms never run count with their full prior. So
 one slow solve removes an arm for a time, not for good, and an arm that has failed again and again
@@ -32,8 +32,13 @@ __all__ = ["SURE", "Race"]
 
 # Arms of certain cost may be cheaper or dearer than their priors say by this.
 SURE = 1.5
+# They are tried where they may be cheaper by this: their set-ups are dear.
+_CERTAIN = 1.25
 # Others may be cheaper by this at best, where a set-up depends on it.
 _HOPE = 2.0
+# A trial is made if it pays at best when so many of them fail for one that does not; twice as many
+# after each failure.
+_DOUBTED = 4.0
 
 # A median relative deviation where no costs are known yet, and the least one believed.
 _FIRST_NOISE = 0.05
@@ -41,7 +46,9 @@ _LEAST_NOISE = 0.003
 # Median deviations in one standard deviation of a normal distribution.
 _DEVIATION = 1.4826
 # An arm that was aborted is dearer than its budget by this, before it is doubled at each abort.
-_ABORTED = 1.2
+_ABORTED = 1.5
+# How much of that its prior may still explain away: one slow solve proves little.
+_FAITH = 1 / 3
 
 
 @final
@@ -121,7 +128,8 @@ class Race:
         cost = record.estimate(rules.horizon)
         if cost is None:
             shown = record.level * _ABORTED * 2.0 ** (record.aborts - 1)
-            return forgotten * max(shown, self.predicted(arm))
+            foretold = self.predicted(arm)
+            return forgotten * max(shown ** (1 - _FAITH) * foretold**_FAITH, foretold)
         # A clock's only time may be far too long; the prior says whether to believe that.
         if self.clock and len(record.costs) == 1:
             return forgotten * min(cost, max(cost / rules.trust, self.predicted(arm)))
@@ -165,7 +173,7 @@ class Race:
 
     def _trust(self, arm: int) -> float:
         """Return how much cheaper than its prior an arm may be that was never run."""
-        return min(SURE, self.rules.trust) if self.arms[arm].certain else self.rules.trust
+        return min(_CERTAIN, self.rules.trust) if self.arms[arm].certain else self.rules.trust
 
     def _pays(self, arm: int, best: float) -> bool:
         """Return whether the solves that are left may pay for an arm's set-up.
@@ -173,8 +181,11 @@ class Race:
         For that its prior is believed more than for a trial without set-up.
         """
         setup = self.unpaid(arm)
+        if not setup:
+            doubt = _DOUBTED * 2.0 ** self.state.records[arm].aborts
+            return doubt * best < self.left * (best - self.optimistic(arm))
         hoped = max(self.optimistic(arm), self.predicted(arm) / _HOPE)
-        return not setup or setup < self.left * (best - hoped)
+        return setup < self.left * (best - hoped)
 
     def _owed(self, arm: int, best: float) -> bool:
         """Return whether the arm has just paid a set-up and may yet prove cheap."""

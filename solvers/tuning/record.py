@@ -40,6 +40,7 @@ class ArmRecord:
     level : steady cost that the arm is known to exceed, from its aborted solves; 0 if none
     aborts : solves aborted since the last one finished
     last : number of its last solve in this context's sequence, -1 if none
+    begun : whether that solve paid a set-up
     """
 
     costs: tuple[float, ...] = ()
@@ -49,6 +50,7 @@ class ArmRecord:
     level: float = 0.0
     aborts: int = 0
     last: int = -1
+    begun: bool = False
 
     def finished(self, number: int, cost: float, setup: float) -> Self:
         """Add a finished solve: its cost without set-up, and the set-up paid in it.
@@ -64,6 +66,7 @@ class ArmRecord:
             level=0.0,
             aborts=0,
             last=number,
+            begun=setup > 0,
         )
 
     def aborted(self, number: int, level: float, setup: float, charged: float) -> Self:
@@ -80,6 +83,7 @@ class ArmRecord:
             level=max(level, self.level),
             aborts=self.aborts + 1,
             last=number,
+            begun=setup > 0,
         )
 
     def compared(self, ratio: float) -> Self:
@@ -95,7 +99,9 @@ class ArmRecord:
         costs = self.costs[-keep:] if keep else ()
         uses = min(self.uses, keep)
         setups = self.setups * uses / max(self.uses, 1)
-        return replace(self, costs=costs, uses=uses, setups=setups, level=0.0, aborts=0)
+        return replace(
+            self, costs=costs, uses=uses, setups=setups, level=0.0, aborts=0, begun=False
+        )
 
     def estimate(self, horizon: float) -> float | None:
         """Return the cost of a solve with its share of the set-ups; None before the first one.
@@ -125,7 +131,7 @@ class ArmRecord:
 
     def owes_second_solve(self) -> bool:
         """Return whether a set-up was paid and no solve has shown yet what it is good for."""
-        return self.setup > 0 and self.uses + self.aborts == 1
+        return self.begun and self.uses + self.aborts == 1
 
     @cached_property
     def _mean(self) -> float:

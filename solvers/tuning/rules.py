@@ -62,8 +62,8 @@ class TuningRules:
     """
 
     horizon: int = 200
-    share: float = 0.02
-    advance: float = 3.5
+    share: float = 0.01
+    advance: float = 3.25
     excess: float = 0.085
     grace: int = 20
     trial: float = 1.05

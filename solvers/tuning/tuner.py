@@ -19,7 +19,8 @@ What is guaranteed, and by what:
   difference between `excess` (8.5 %) and a promise of 10 % is for.
 * **Exploration is bounded** (deterministic, likewise): trials cost at most `advance` solves of
   the leader and the part `share` of all costs beyond what the leader would have cost; twice that
-  for arms that are expected to be better than it. Each new race grants the advance again.
+  for arms that are expected to be better than it. A new race grants the part of the advance that
+  the solves since the last one are of the horizon.
 * **The draw among equals** is Tsallis-INF's: regret O(sqrt(K T)) against their best for
   costs in a bounded range, as long as exploration is not out of money. It says nothing on arms
   outside the draw, and the whole has no such bound: an arm that is never found is never played.
@@ -187,7 +188,9 @@ class Tuner:
             after = fallback(self._race(choice.place), choice, self._room())
             if after is not None:
                 return after
-        self._closed(choice.place, closed(self._race(choice.place), choice, cost, aborted))
+        # The set-up of an arm of certain cost is in no ledger, that of the default likewise.
+        own = cost - (setup if self._fixed.arms[choice.arm].certain else 0.0)
+        self._closed(choice.place, closed(self._race(choice.place), choice, own, aborted))
         if choice.role == "incumbent":
             following, race = self._plan(choice.place), self._race(choice.place)
             self._following = race, following

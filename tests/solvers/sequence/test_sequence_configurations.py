@@ -127,7 +127,8 @@ def test_new_values_do_not_repeat_the_symbolic_phase(
     symbolic, numeric = counted(*SYMBOLIC), counted("MatCholFctrNum", "MatLUFactorNum")
     facts, _ = worker.solve_sequence(families[family], method=arm, samples=10)
     assert symbolic() == (0 if arm in ("ssor", "fast-poisson") else 1)
-    assert numeric() == sum(one["setups"] for one in facts)
+    tables = arm == "fast-poisson"  # its only set-up factors nothing
+    assert numeric() + tables == sum(one["setups"] for one in facts)
 
 
 @pytest.mark.parametrize("arm", ["gamg", "lagged-gamg", "lagged-gamg-rescaled"])

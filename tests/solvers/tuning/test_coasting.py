@@ -35,7 +35,7 @@ def leading(arm: int = 1, budget: float = 1.0) -> Choice:
 
 def test_a_proven_leader_coasts_as_far_as_its_worst_case_is_paid() -> None:
     race = race_of([1.0] * 9, [0.5] * 9)
-    assert coast(race, leading(), free=100.0) == Coast(0, 1, 1.0, 12, pytest.approx(0.6))
+    assert coast(race, leading(), free=100.0) == Coast(0, 1, 1.0, 24, pytest.approx(0.6))
     shorter = coast(race, leading(), free=3.5)
     assert shorter is not None
     assert shorter.left == 3
@@ -55,7 +55,7 @@ def test_trials_draws_and_stand_ins_do_not_coast(choice: Choice) -> None:
 
 
 def test_a_leader_of_few_solves_does_not_coast() -> None:
-    assert coast(race_of([1.0] * 9, [0.5] * 7), leading(), free=100.0) is None
+    assert coast(race_of([1.0] * 9, [0.5] * 3), leading(), free=100.0) is None
 
 
 def test_a_cost_beyond_the_limit_ends_it() -> None:

@@ -73,8 +73,8 @@ def test_a_setup_that_does_not_pay_within_the_horizon_is_not_chosen() -> None:
 
 
 def test_a_setup_for_which_too_few_solves_are_left_is_not_tried() -> None:
-    arms = [Arm("plain"), Arm("set up", 0.9, prior_setup=2.0), Arm("other", 0.95)]
-    tuner = Tuner(arms, cost="operations", rules=TuningRules(horizon=3, excess=1.0))
+    arms = [Arm("plain"), Arm("set up", 0.4, prior_setup=4.5), Arm("other", 0.5)]
+    tuner = Tuner(arms, cost="operations", rules=TuningRules(horizon=6, excess=1.0))
     tuner.tell(tuner.choose(), 1.0)
     assert tuner.choose().name == "other"
 
