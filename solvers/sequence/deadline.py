@@ -1,12 +1,15 @@
 r"""When an iteration with a budget is given up.
 
-It is late when the budget is spent, and hopeless when it can hardly be met: with the part f of the
-budget spent and the logarithm of the residual on the part p of its way,
+It is late when the budget is spent, and hopeless when it will be late even if it goes on four times
+faster than so far. With the part f of the budget spent and the logarithm of the residual on the
+part p of its way,
 
-.. math:: p = \frac{\log (r_0 / \min_i r_i)}{\log (r_0 / r_{goal})} < f / 3 .
+.. math:: p = \frac{\log (r_0 / \min_i r_i)}{\log (r_0 / r_{goal})}, \qquad
+   f + \frac{1}{4} (1 - p) \frac{f - f_1}{p - p_1} > 1,
 
-A convergence that gains speed, as that of conjugate gradients, may still be up to three times
-slower in the beginning (ours). A trial that was a bad idea then costs a fraction of its budget.
+where the index 1 stands for the first look, so that cold caches do not count (ours). Conjugate
+gradients gain speed, but hardly as much. A trial that was a bad idea then costs a fraction of its
+budget.
 """
 
 import time
@@ -17,8 +20,8 @@ __all__ = ["Deadline"]
 
 # Iterations between looks at the clock: rank 0 decides for all.
 _LOOK = 4
-# The part of the budget after which hope is judged, and how far it may lag behind the clock.
-_EARLY, _BEHIND = 0.2, 3.0
+# The part of the budget after which hope is judged, and by how much an iteration may gain speed.
+_EARLY, _FASTER = 0.2, 4.0
 
 
 @final
@@ -35,6 +38,7 @@ class Deadline:
         self._comm, self._budget = comm, budget
         self._began = time.perf_counter()
         self._first, self._best = 0.0, inf
+        self._begun: tuple[float, float] | None = None  # budget spent and way done at first
 
     def passed(self, iteration: int, norm: float, goal: float = 0.0) -> bool:
         """Return whether to give up; collective every few iterations, equal on all ranks.
@@ -51,16 +55,23 @@ class Deadline:
         self._best = min(self._best, norm)
         if iteration % _LOOK:
             return False
-        given_up = self._spent() > self._fair(goal)
+        spent = self._spent()
+        given_up = spent > 1.0 or self._hopeless(iteration, spent, goal)
         return bool(self._comm.bcast(given_up)) if self._comm.size > 1 else given_up
 
     def _spent(self) -> float:
         """Return the part of the budget that is spent."""
         return (time.perf_counter() - self._began) / max(self._budget or 0.0, 1e-300)
 
-    def _fair(self, goal: float) -> float:
-        """Return the part of the budget that may be spent by now."""
+    def _hopeless(self, iteration: int, spent: float, goal: float) -> bool:
+        """Return whether even a faster iteration would be late."""
         if not 0 < goal < self._first or not self._best > 0:
-            return 1.0
+            return False
         way = log(self._first / self._best) / log(self._first / goal)
-        return min(1.0, max(_EARLY, _BEHIND * way))
+        if self._begun is None and iteration:
+            self._begun = spent, way
+            return False
+        if self._begun is None or spent < _EARLY:
+            return False
+        pace = (spent - self._begun[0]) / max(way - self._begun[1], 1e-12)
+        return spent + (1.0 - way) * pace / _FASTER > 1.0
