@@ -38,7 +38,7 @@ def test_a_budget_ends_the_iteration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "soonest", "latest"), [(1.05, 95, 100), (0.9, 80, 101), (0.5, 60, 70), (0.2, 20, 25)]
+    ("share", "soonest", "latest"), [(1.05, 95, 100), (0.9, 80, 101), (0.5, 60, 70), (0.2, 19, 25)]
 )
 def test_what_is_far_behind_its_clock_is_given_up_early(
     monkeypatch: pytest.MonkeyPatch, share: float, soonest: int, latest: int
