@@ -41,8 +41,13 @@ def dataset_card(
 
 def _equations(entry: CatalogEntry, study: Study) -> str:
     text = f"## Equations\n\n{problem_class(entry.problem).equations}"
-    if study.steady:
+    if study.kind == "steady":
         return f"{text}\n\n{_accuracy(study)}"
+    if study.kind == "transient":
+        return (
+            f"{text}\n\nLinear elements; Crank-Nicolson steps, the first two of them as two half "
+            f"steps of backward Euler each (Rannacher, 1984). {_accuracy(study)}"
+        )
     return (
         f"{text}\n\nTaylor-Hood elements (quadratic velocity, linear pressure), BDF2 with "
         "incremental pressure correction. Pressure is kinematic (divided by the density)."
@@ -52,8 +57,12 @@ def _equations(entry: CatalogEntry, study: Study) -> str:
 def _accuracy(study: Study) -> str:
     return (
         f"Each linear system is solved to a relative residual of {study.linear.rtol:g}, computed "
-        "anew from the solution: the array `residual` holds it."
+        f"anew from the solution: the array `residual` holds {_held(study)}."
     )
+
+
+def _held(study: Study) -> str:
+    return "it" if study.kind == "steady" else "the largest one of each sample"
 
 
 def _samples(entry: CatalogEntry, failures: Mapping[int, FailureRecord]) -> str:
@@ -118,7 +127,7 @@ Licence of the data: {entry.licence}. Checksum over all commits: `{entry.checksu
 
 def _places(entry: CatalogEntry, study: Study) -> str:
     """Say where in the domain the numbers lie."""
-    if not study.steady:
+    if study.kind == "flow":
         return (
             "Velocities lie on the quadratic nodes, pressure on the vertices; node `i < vertex` "
             "is vertex `i`.\n`face_nodes` lists linear triangles through all nodes, ready for "
@@ -130,4 +139,9 @@ def _places(entry: CatalogEntry, study: Study) -> str:
         "cell": "arrays on `cell` are constant in each cell; `cell_vertices` lists its vertices",
     }
     found = [text for dim, text in texts.items() if dim in dims]
+    if study.kind == "transient":
+        found.append(
+            "`vertex_part` tells which vertices have a prescribed value, and the attribute "
+            "`prescribed` of the solution which parameter gives it"
+        )
     return f"{'; '.join(found)}." if found else ""

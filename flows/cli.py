@@ -4,17 +4,17 @@ Exit codes: 0 all is done; 1 the dataset is incomplete, or something needed is m
 input is wrong; 3 the storage cannot be used; 130 interrupted, 143 terminated.
 """
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Never
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from flows.cli_surrogates import add_commands
+from flows.endings import orderly_end, say
 from flows.families import FAMILIES, Family
 from flows.messages import message_of
 from infra.errors import RomflowError, StoreMismatchError, UserError
@@ -31,6 +31,7 @@ app = App(
 )
 run = App(name="run", help="Run a flow in this terminal.")
 app.command(run)
+add_commands(app, run)
 
 
 def main() -> None:
@@ -45,11 +46,11 @@ def _guarded(arguments: list[str]) -> int:
     except CycloptsError:
         return 2  # cyclopts has printed what is wrong
     except KeyboardInterrupt:
-        return _say(f"Interrupted: {_GOES_ON}", 130)
+        return say(f"Interrupted: {_GOES_ON}", 130)
     except (UserError, StoreMismatchError) as error:
-        return _say(str(error), 2)
+        return say(str(error), 2)
     except (RomflowError, OSError) as error:
-        return _say(message_of(error), 3)
+        return say(message_of(error), 3)
 
 
 def _generate_command(family: Family) -> Callable[..., int]:
@@ -182,7 +183,8 @@ def up(*, port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 
     page = services.url.removesuffix("/api")
     print(f"Server and pages: {page}")
     print("Run a deployment: prefect deployment run generate-ns-data/local --watch")
-    print(f"The others: {', '.join(name for name in FAMILIES if name != 'generate-ns-data')}")
+    others = [name for name in FAMILIES if name != "generate-ns-data"]
+    print(f"The others: {', '.join([*others, 'train-surrogate-online'])}")
     if page != "http://127.0.0.1:4200":
         print(f"First tell the prefect command: export PREFECT_API_URL={services.url}")
     print("End everything: romflow down")
@@ -213,7 +215,7 @@ def _run_flow(family: Family, study: Any, retry_failed: bool, verbose: bool) -> 
     from flows.environment import prefect
 
     print(f"Dataset: {study.dataset}", file=sys.stderr)
-    with _orderly_end(), prefect(verbose=verbose) as wait_for_server:
+    with orderly_end(_GOES_ON), prefect(verbose=verbose) as wait_for_server:
         # Prefect reads its settings when it is imported; its server starts meanwhile.
         from flows.generate import FLOWS
 
@@ -221,20 +223,6 @@ def _run_flow(family: Family, study: Any, retry_failed: bool, verbose: bool) -> 
         state: Any = FLOWS[family.flow](study, retry_failed=retry_failed, return_state=True)
         data = state.result(raise_on_failure=False)
     return _tell(state, data)
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    """Unwind at SIGTERM too, so that the server ends and people are told."""
-
-    def end(number: int, _frame: object) -> Never:
-        raise SystemExit(_say(f"Terminated: {_GOES_ON}", 128 + number))
-
-    previous = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 def _tell(state: Any, data: Any) -> int:
@@ -249,12 +237,7 @@ def _tell(state: Any, data: Any) -> int:
     if state.is_completed():
         return 0
     codes = {"Incomplete": 1, "Refused": 2, "Storage": 3}
-    return _say(state.message or state.name, codes.get(state.name, 1))
-
-
-def _say(message: str, code: int) -> int:
-    print(message, file=sys.stderr)
-    return code
+    return say(state.message or state.name, codes.get(state.name, 1))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from solvers.problem import Problem
 from solvers.sampling import make_sampler
 from solvers.snapshots import flow_layout
 from solvers.steady_snapshots import steady_layout
+from solvers.transient_snapshots import transient_layout
 
 __all__ = ["Design", "design", "layout", "size_on_disk"]
 
@@ -77,7 +78,8 @@ def layout(study: Study, made: Design, mesh: ReferenceMesh, description: str = "
     if study.time is None:
         return steady_layout(study.name, made.problem, made.space, made.samples, mesh, attrs)
     times = study.time.times()
-    return flow_layout(study.name, made.problem, made.space, made.samples, mesh, times, attrs)
+    of_kind = transient_layout if made.problem.kind == "transient" else flow_layout
+    return of_kind(study.name, made.problem, made.space, made.samples, mesh, times, attrs)
 
 
 def size_on_disk(study: Study, made: Design, mesh: ReferenceMesh) -> int:

@@ -42,12 +42,16 @@ class Finding:
         return not self.advice
 
 
+_PACKAGES = (
+    *("prefect", "prefect-dask", "zarr", "xarray", "matplotlib"),
+    *("torch", "neuraloperator", "pyzmq", "safetensors"),
+)
+
+
 def examine() -> list[Finding]:
     """Look at everything that a run needs, in the order in which it needs it."""
     checks: list[Callable[[], Finding]] = [_python, _solver, _mpi, _gmsh]
-    checks += [
-        _package(name) for name in ("prefect", "prefect-dask", "zarr", "xarray", "matplotlib")
-    ]
+    checks += [_package(name) for name in _PACKAGES]
     checks += [_disk, _git, _services]
     return [check() for check in checks]
 

@@ -88,6 +88,18 @@ _ALL = (
         "convection-diffusion-demo",
         ("convection-diffusion",),
     ),
+    Family(
+        "generate-heat-data",
+        "Generate, or complete, a dataset of heat conduction in time.",
+        "heat-demo",
+        ("heat",),
+    ),
+    Family(
+        "generate-advection-data",
+        "Generate, or complete, a dataset of pulses that a wind carries.",
+        "advection-demo",
+        ("advection",),
+    ),
 )
 
 FAMILIES: Mapping[str, Family] = MappingProxyType({family.flow: family for family in _ALL})

@@ -36,8 +36,10 @@ type GenerateFlow = Flow[..., State[dict[str, Any]]]
 
 __all__ = [
     "FLOWS",
+    "generate_advection_data",
     "generate_convection_diffusion_data",
     "generate_darcy_data",
+    "generate_heat_data",
     "generate_helmholtz_data",
     "generate_ns_data",
     "generate_poisson_data",
@@ -188,6 +190,8 @@ generate_thermal_data = _make_flow(FAMILIES["generate-thermal-data"])
 generate_poisson_data = _make_flow(FAMILIES["generate-poisson-data"])
 generate_helmholtz_data = _make_flow(FAMILIES["generate-helmholtz-data"])
 generate_convection_diffusion_data = _make_flow(FAMILIES["generate-convection-diffusion-data"])
+generate_heat_data = _make_flow(FAMILIES["generate-heat-data"])
+generate_advection_data = _make_flow(FAMILIES["generate-advection-data"])
 
 FLOWS: Mapping[str, GenerateFlow] = MappingProxyType(
     {
@@ -199,6 +203,8 @@ FLOWS: Mapping[str, GenerateFlow] = MappingProxyType(
             generate_poisson_data,
             generate_helmholtz_data,
             generate_convection_diffusion_data,
+            generate_heat_data,
+            generate_advection_data,
         )
     }
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from flows.design import design, layout
+from flows.design import Design, design, layout
 from flows.existing import is_dataset, require_same_problem, stored_sentence
 from flows.study import Study
 from infra.cluster import find_mpiexec
@@ -55,13 +55,22 @@ class Plan:
         return self.n_frames == 0
 
 
-def prepare(study: Study, *, retry_failed: bool = False) -> Plan:
+def prepare(
+    study: Study,
+    *,
+    retry_failed: bool = False,
+    made: Design | None = None,
+    stream: Path | None = None,
+    archive: bool = True,
+) -> Plan:
     """Create or open the dataset and write the job files of what is left to compute.
 
     Parameters
     ----------
     study : what to compute
     retry_failed : whether samples that failed before are tried again
+    made : the study's design, if it is another than `design` gives
+    stream, archive : where frames go, see `ChunkJob`
 
     Raises
     ------
@@ -73,7 +82,7 @@ def prepare(study: Study, *, retry_failed: bool = False) -> Plan:
         If the dataset cannot be written.
     """
     find_mpiexec()
-    made = design(study)
+    made = made or design(study)
     root = study.dataset
     # The catalogue is written last, perhaps hours later: that it can be is seen to now.
     for folder in (root, root / "jobs", root / "logs", study.catalog.absolute()):
@@ -86,9 +95,10 @@ def prepare(study: Study, *, retry_failed: bool = False) -> Plan:
     if retry_failed:
         store.forgive(store.failures())
     committed, failed = store.committed(), frozenset(store.failures())
-    done = committed | failed
+    # A sample of the archive that the trainer has not seen is sent again, not computed.
+    done = failed if stream is not None else committed | failed
     left = [
-        _write_job(study, root, number, tuple(i for i in part if i not in done))
+        _write_job(study, number, tuple(i for i in part if i not in done), stream, archive)
         for number, part in enumerate(made.chunks)
         if not done.issuperset(part)
     ]
@@ -122,7 +132,10 @@ def _make_folder(folder: Path) -> None:
             ) from error
 
 
-def _write_job(study: Study, root: Path, number: int, samples: tuple[int, ...]) -> Chunk:
+def _write_job(
+    study: Study, number: int, samples: tuple[int, ...], stream: Path | None, archive: bool
+) -> Chunk:
+    root = study.dataset
     job = ChunkJob(
         number=number,
         dataset=root,
@@ -135,6 +148,8 @@ def _write_job(study: Study, root: Path, number: int, samples: tuple[int, ...]) 
         time=study.time,
         solver=study.solver,
         linear=study.linear,
+        stream=stream,
+        archive=archive,
     )
     path, log = root / "jobs" / f"{number:06d}.json", root / "logs" / f"{number:06d}.jsonl"
     with storage_errors(path):

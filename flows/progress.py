@@ -4,11 +4,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, final
 
 from flows.plan import Plan
 
-__all__ = ["Follower", "Progress"]
+__all__ = ["Follower", "Progress", "new_events"]
 
 # More samples than this that end between two looks are told together.
 _CROWD = 8
@@ -80,12 +81,8 @@ class Follower:
 
     def _new_events(self, number: int) -> Sequence[dict[str, Any]]:
         chunk = next(c for c in self.plan.chunks if c.number == number)
-        with chunk.log.open("rb") as log:
-            log.seek(self._offsets[number])
-            text = log.read()
-        whole = text[: text.rfind(b"\n") + 1]  # the last line may still be growing
-        self._offsets[number] += len(whole)
-        return [event for line in whole.splitlines() if (event := _parsed(line))]
+        events, self._offsets[number] = new_events(chunk.log, self._offsets[number])
+        return events
 
     def _take(self, event: dict[str, Any]) -> None:
         """Note an event."""
@@ -97,6 +94,16 @@ class Follower:
             self._frames[sample] = 0
         elif kind == "skipped":
             self._state.setdefault(sample, "committed")
+
+
+def new_events(log: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the events that a log has gained since `offset`, and the offset after them."""
+    with log.open("rb") as file:
+        file.seek(offset)
+        text = file.read()
+    whole = text[: text.rfind(b"\n") + 1]  # the last line may still be growing
+    found = [event for line in whole.splitlines() if (event := _parsed(line))]
+    return found, offset + len(whole)
 
 
 def _messages(events: Sequence[dict[str, Any]], *, steady: bool) -> Iterator[str]:

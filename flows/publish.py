@@ -4,11 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, final
 
 from flows.card import dataset_card
 from flows.design import design
-from flows.figures import overview_figure, save, steady_overview_figure
+from flows.figures import (
+    overview_figure,
+    save,
+    steady_overview_figure,
+    transient_overview_figure,
+)
 from flows.study import Study
 from infra.catalog import Catalog, digest_of, parameter_rows
 from infra.catalog_entry import CatalogEntry, EntryArray, EntryParameter, EntryProvenance
@@ -23,6 +29,13 @@ __all__ = ["Summary", "publish"]
 
 # Reasons shown in a complaint; all of them are in params.csv and in the failure records.
 _SHOWN = 5
+_OVERVIEWS = MappingProxyType(
+    {
+        "flow": overview_figure,
+        "steady": steady_overview_figure,
+        "transient": transient_overview_figure,
+    }
+)
 
 
 @final
@@ -67,8 +80,7 @@ def publish(study: Study, problems: Sequence[str]) -> Summary:
     if records:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        draw = steady_overview_figure if study.steady else overview_figure
-        save(draw(store), figure)
+        save(_OVERVIEWS[study.kind](store), figure)
     entry = _entry(study, store, records, ("figure.png",) if records else ())
     statistics = {k: v.to_dict() for k, v in dataset_statistics(store).items()} if records else {}
     Catalog(study.catalog.absolute()).write(

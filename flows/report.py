@@ -17,7 +17,14 @@ from infra.records import SolveReport
 from infra.statistics import dataset_statistics
 from infra.store import SnapshotStore
 
-__all__ = ["print_dataset", "print_findings", "print_preview", "print_studies", "print_summary"]
+__all__ = [
+    "print_dataset",
+    "print_facts",
+    "print_findings",
+    "print_preview",
+    "print_studies",
+    "print_summary",
+]
 
 # More rows would scroll away; all of them are in params.csv.
 _ROWS = 16
@@ -38,7 +45,7 @@ def print_preview(console: Console, seen: Preview) -> None:
         "dataset": str(study.dataset),
         **({"present": seen.present} if seen.present else {}),
     }
-    _facts(console, f"{study.name}: {made.problem.title}", facts)
+    print_facts(console, f"{study.name}: {made.problem.title}", facts)
     names, shown = _columns([(p.name, p.unit) for p in made.space.free])
     table = _table("Samples", ["sample", *shown])
     for sample in made.samples[:_ROWS]:
@@ -52,12 +59,13 @@ def print_preview(console: Console, seen: Preview) -> None:
 def _work(seen: Preview) -> dict[str, str]:
     """Say what each sample is made of."""
     time, mesh = seen.study.time, seen.mesh
+    linear = {"mesh": f"{mesh.n_vertices} vertices, {len(mesh.cells)} cells"}
     if time is None:
-        return {"mesh": f"{mesh.n_vertices} vertices, {len(mesh.cells)} cells"}
-    times = time.times()
+        return linear
+    times, is_flow = time.times(), seen.study.kind == "flow"
     return {
         "frames": f"{len(times)}, from {times[0]:g} s to {times[-1]:g} s",
-        "mesh": f"{mesh.n_nodes} velocity nodes",
+        **({"mesh": f"{mesh.n_nodes} velocity nodes"} if is_flow else linear),
     }
 
 
@@ -70,7 +78,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         "dataset": summary.dataset,
         "catalogue": summary.entry,
     }
-    _facts(console, "Summary", facts | ({"picture": summary.figure} if summary.figure else {}))
+    print_facts(console, "Summary", facts | ({"picture": summary.figure} if summary.figure else {}))
 
 
 def print_dataset(console: Console, store: SnapshotStore, entry: CatalogEntry | None) -> None:
@@ -83,7 +91,7 @@ def print_dataset(console: Console, store: SnapshotStore, entry: CatalogEntry | 
         facts["time"] = f"{len(store.times)} frames, {first:g} s to {last:g} s"
     if entry:
         facts |= {"size": f"{entry.size_bytes / 1e6:.1f} MB", "description": entry.description}
-    _facts(console, f"{described.name}: {described.title}", facts)
+    print_facts(console, f"{described.name}: {described.title}", facts)
     if committed:
         console.print(_statistics(store))
     console.print(_samples(store))
@@ -175,7 +183,8 @@ def _columns(columns: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
     return names, [f"{name} [{units[name]}]" for name in names]
 
 
-def _facts(console: Console, title: str, facts: dict[str, str]) -> None:
+def print_facts(console: Console, title: str, facts: dict[str, str]) -> None:
+    """Show named texts below a title."""
     table = Table(title=title, show_header=False, title_justify="left", box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

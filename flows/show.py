@@ -6,7 +6,15 @@ from typing import cast
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from flows.figures import FieldName, save, save_animation, snapshot_figure, steady_figure
+from flows.figures import (
+    FieldName,
+    is_transient,
+    save,
+    save_animation,
+    snapshot_figure,
+    steady_figure,
+    transient_figure,
+)
 from flows.report import print_dataset
 from infra.catalog import Catalog
 from infra.catalog_entry import CatalogEntry
@@ -46,7 +54,7 @@ def show_dataset(
     path = save(_figure(store, chosen, frame, field), output or root / f"sample-{chosen:06d}.png")
     console.print(f"picture: {path}", soft_wrap=True)
     if animation is not None:
-        saved = save_animation(store, chosen, animation, cast(FieldName, field or "vorticity"))
+        saved = save_animation(store, chosen, animation, field)
         console.print(f"animation: {saved}", soft_wrap=True)
     return 0
 
@@ -83,9 +91,11 @@ def find_dataset(dataset: str, catalog: Path) -> tuple[SnapshotStore, Path, Cata
 def _figure(store: SnapshotStore, sample: int, frame: int | None, field: str | None) -> Figure:
     if not len(store.times):
         return steady_figure(store, sample, field)
+    frame = -1 if frame is None else frame
+    if is_transient(store.description):
+        return transient_figure(store, sample, frame, field)
     # An unknown name is refused there, with the known ones.
-    name = cast(FieldName | None, field)
-    return snapshot_figure(store, sample, -1 if frame is None else frame, name)
+    return snapshot_figure(store, sample, frame, cast(FieldName | None, field))
 
 
 def _refuse_time(store: SnapshotStore, frame: int | None, animation: Path | None) -> None:

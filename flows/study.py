@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, final, get_args
+from types import MappingProxyType
+from typing import Any, final, get_args
 
 import yaml
 from pydantic import (
@@ -21,14 +22,23 @@ from flows.study_parts import ParameterChoice, ProblemChoice, RunSettings, Sampl
 from infra.errors import UserError
 from solvers.chunk import validation_message
 from solvers.parameters import Interval
+from solvers.problem import Kind
 from solvers.problems import problem_class
 from solvers.settings import LinearSettings, SolverSettings, TimeSettings
+from solvers.transient_steps import equal_steps
 
 __all__ = ["Study", "load_study", "shipped_studies", "with_settings"]
 
 _SHIPPED = Path(__file__).parent / "studies"
 # Stands for a problem that was refused itself.
 _UNKNOWN = ProblemChoice(name="unknown")
+# What problems in time are called, and output times that suit them.
+_EXAMPLES: Mapping[Kind | None, tuple[str, str]] = MappingProxyType(
+    {
+        "flow": ("flow", "{end: 1.0, frames: 11, cfl: 1.0}"),
+        "transient": ("problem", "{end: 1.0, frames: 11, step: 0.01}"),
+    }
+)
 
 
 def _demo_parameters() -> dict[str, ParameterChoice]:
@@ -50,8 +60,9 @@ class Study(BaseModel):
     ----------
     name : name of the dataset and of its catalogue entry
     problem, sampling, run : see their classes
-    time, solver : of flows only; steady problems have no time
-    linear : of steady problems only
+    time : of flows and of other problems in time; steady problems have none
+    solver : of flows only
+    linear : of all other problems
     parameters : for each parameter that the study varies a range {low, high}, or a fixed number;
         parameters that are not mentioned have the problem's default value
     output : folder that receives the dataset's folder
@@ -73,10 +84,10 @@ class Study(BaseModel):
     sampling: SamplingSettings = SamplingSettings()
     time: TimeSettings | None = Field(
         TimeSettings(start=3.0, end=4.0, frames=41, cfl=1.0),
-        description="output times and steps of a flow; none for a steady problem",
+        description="output times and steps; none for a steady problem",
     )
     solver: SolverSettings = Field(SolverSettings(), description="of flows only")
-    linear: LinearSettings = Field(LinearSettings(), description="of steady problems only")
+    linear: LinearSettings = Field(LinearSettings(), description="of all but flows")
     run: RunSettings = RunSettings()
     output: Path = Field(Path("datasets"), description="folder that receives the dataset")
     catalog: Path = Field(Path("data-catalog"), description="folder of the catalogue")
@@ -88,13 +99,13 @@ class Study(BaseModel):
             return data
         own: dict[str, Any] = {"parameters": {}, "description": "Incompressible flows."}
         kind, title = _kind_and_title(data["problem"])
-        if kind == "steady":
+        if kind in ("steady", "transient"):
             own |= {"description": f"{title}.", "time": None}
         return {**own, **data}
 
     @field_validator("time", mode="before")
     @classmethod
-    def _time_of_flows(cls, value: Any, info: ValidationInfo) -> Any:
+    def _time_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
         problem: ProblemChoice = info.data.get("problem", _UNKNOWN)
         kind, _ = _kind_and_title(problem)
         if kind == "steady" and value is not None:
@@ -102,21 +113,31 @@ class Study(BaseModel):
                 f"expected none, for the problem {problem.name} is steady, received {value!r}; "
                 "remove it"
             )
-        if kind == "flow" and value is None:
+        if kind in _EXAMPLES and value is None:
             raise ValueError(
-                f"expected the output times of the flow {problem.name}, for example "
-                "{end: 1.0, frames: 11, cfl: 1.0}, received none"
+                f"expected the output times of the {_EXAMPLES[kind][0]} {problem.name}, for "
+                f"example {_EXAMPLES[kind][1]}, received none"
             )
         return value
+
+    @field_validator("time")
+    @classmethod
+    def _steps_of_its_kind(cls, time: TimeSettings | None, info: ValidationInfo) -> Any:
+        kind, _ = _kind_and_title(info.data.get("problem", _UNKNOWN))
+        if kind == "transient" and time is not None:
+            try:
+                equal_steps(time)
+            except UserError as error:
+                raise ValueError(str(error)) from error
+        return time
 
     @field_validator("solver", "linear")
     @classmethod
     def _settings_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
-        own = {"solver": "flow", "linear": "steady"}
         problem: ProblemChoice = info.data.get("problem", _UNKNOWN)
         kind, _ = _kind_and_title(problem)
-        if kind not in (None, own[str(info.field_name)]) and value != type(value)():
-            right = next(group for group, of in own.items() if of == kind)
+        right = "solver" if kind == "flow" else "linear"
+        if kind is not None and info.field_name != right and value != type(value)():
             raise ValueError(
                 f"expected none, for it has no effect on the problem {problem.name}, received "
                 f"{value}; its solver's settings are in the group `{right}`"
@@ -148,13 +169,18 @@ class Study(BaseModel):
         """Whether the problem has no time."""
         return self.time is None
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of the problem, see `solvers.problem.Problem`."""
+        return problem_class(self.problem.name).kind
+
     def content(self) -> dict[str, Any]:
         """Return what decides the numbers: neither `run` and places nor what has no effect."""
-        foreign = {"time", "solver"} if self.steady else {"linear"}
+        foreign = {"flow": {"linear"}, "transient": {"solver"}}.get(self.kind, {"time", "solver"})
         return self.model_dump(mode="json", exclude={"run", "output", "catalog", *foreign})
 
 
-def _kind_and_title(problem: object) -> tuple[Literal["flow", "steady"] | None, str]:
+def _kind_and_title(problem: object) -> tuple[Kind | None, str]:
     """Return kind and title of a problem; no kind if there is none of this name.
 
     An unknown name is refused when the problem is made, with the known ones.

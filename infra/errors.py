@@ -8,7 +8,10 @@
     │   └── StoreMismatchError     the folder already holds a dataset of another layout
     ├── ChecksumError          stored data differ from what was committed
     ├── StorageFullError       no room left, a quota or a file size limit reached
-    └── StorageAccessError     the place cannot be written or read
+    ├── StorageAccessError     the place cannot be written or read
+    └── StreamError            frames could not be handed over between solver and trainer
+        ├── NotFiniteError         a frame holds NaN or infinite values
+        └── FencedError            another trainer has taken over this stream
 
 Each message says what was expected, what was received and what to do.
 """
@@ -22,11 +25,14 @@ from typing import final
 
 __all__ = [
     "ChecksumError",
+    "FencedError",
+    "NotFiniteError",
     "RomflowError",
     "StorageAccessError",
     "StorageFullError",
     "StoreError",
     "StoreMismatchError",
+    "StreamError",
     "UserError",
     "storage_errors",
 ]
@@ -90,6 +96,20 @@ class StorageFullError(RomflowError):
 @final
 class StorageAccessError(RomflowError):
     """The place cannot be written or read."""
+
+
+class StreamError(RomflowError):
+    """Frames could not be handed over between a solver and a trainer."""
+
+
+@final
+class NotFiniteError(StreamError):
+    """A frame holds NaN or infinite values; its sample is quarantined."""
+
+
+@final
+class FencedError(StreamError):
+    """Another trainer has taken over this stream; the one that gets this error must stop."""
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class ChunkJob(BaseModel):
         by so many solves
     time, solver, linear : as in the study; a steady problem has no times, and a flow ignores
         `linear`
+    stream : file of the rendezvous with a trainer that takes the frames; None without one
+    archive : whether frames that are streamed go into the dataset as well
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +52,8 @@ class ChunkJob(BaseModel):
     time: TimeSettings | None = None
     solver: SolverSettings = SolverSettings()
     linear: LinearSettings = LinearSettings()
+    stream: Path | None = None
+    archive: bool = True
 
 
 def make_problem(name: str, settings: Mapping[str, Any]) -> Problem:

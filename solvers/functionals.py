@@ -56,6 +56,11 @@ class Functionals:
         return TransportElements.of(self._mesh.points[self._mesh.cells])
 
     @cached_property
+    def measure(self) -> float:
+        """Area or volume of the domain, m^gdim."""
+        return float(self.elements.measure.sum())
+
+    @cached_property
     def weights(self) -> FloatArray:
         """(n_vertices,) integrals of the basis functions over the volume of the domain."""
         m = self._mesh.cells.shape[1]

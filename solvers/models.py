@@ -12,6 +12,7 @@ from solvers.problem import Problem
 from solvers.snapshots import is_mesh_of
 from solvers.steady import SteadyModel
 from solvers.steady_snapshots import is_steady_mesh_of
+from solvers.transient import TransientModel
 
 __all__ = ["is_mesh_of_problem", "make_model"]
 
@@ -31,7 +32,7 @@ def make_model(
     Raises
     ------
     UserError
-        If a flow has no output times, or a steady problem has some.
+        If a problem in time has no output times or no suitable steps, or a steady one has some.
     """
     if (job.time is None) != (problem.kind == "steady"):
         wanted = "no output times" if problem.kind == "steady" else "output times"
@@ -41,6 +42,10 @@ def make_model(
         )
     if job.time is None:
         return SteadyModel(problem, mesh, comm, job.linear, seed=job.number, horizon=job.horizon)
+    if problem.kind == "transient":
+        return TransientModel(
+            problem, mesh, comm, job.time, job.linear, seed=job.number, horizon=job.horizon
+        )
     return FlowModel(problem, mesh, comm, job.time, job.solver, positions=positions)
 
 
@@ -48,5 +53,5 @@ def is_mesh_of_problem(
     problem: Problem, description: DatasetDescription, mesh: ReferenceMesh
 ) -> bool:
     """Tell whether the dataset of a problem was made for this mesh."""
-    fits = is_steady_mesh_of if problem.kind == "steady" else is_mesh_of
+    fits = is_mesh_of if problem.kind == "flow" else is_steady_mesh_of
     return fits(description, mesh)

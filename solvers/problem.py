@@ -1,8 +1,8 @@
 """What a problem is: parameters, a reference mesh, and one case per parameter vector.
 
 Everything here is plain NumPy, so that a study can be checked, listed and drawn without loading
-PETSc. The full-order models turn a `FlowCase` into a trajectory (`solvers.model`), and a
-`SteadyCase` into one solution (`solvers.steady`).
+PETSc. The full-order models turn a `FlowCase` into a trajectory (`solvers.model`), a `SteadyCase`
+into one solution (`solvers.steady`), and a `TransientCase` into a trajectory (`solvers.transient`).
 """
 
 from abc import ABC, abstractmethod
@@ -16,11 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.parameters import ParameterSpace
 from solvers.steady_case import SteadyCase
+from solvers.transient_case import TransientCase
 
 __all__ = [
+    "Case",
     "FlowCase",
     "Force",
     "Inflow",
+    "Kind",
     "PressureDifference",
     "Problem",
     "ProblemSettings",
@@ -28,6 +31,7 @@ __all__ = [
     "no_pressure",
 ]
 
+type Kind = Literal["flow", "steady", "transient"]
 type Field = Callable[[FloatArray, float], FloatArray]
 
 
@@ -91,6 +95,9 @@ class FlowCase:
     differences: tuple[PressureDifference, ...] = ()
 
 
+type Case = FlowCase | SteadyCase | TransientCase
+
+
 class ProblemSettings(BaseModel):
     """Choices of a problem that are not sampled: resolution, kind of inflow and the like."""
 
@@ -107,13 +114,14 @@ class Problem(ABC):
     Attributes
     ----------
     name, title, equations : how it is called, on the command line, in figures and in cards
-    kind : ``flow`` (a `FlowCase`, in time) or ``steady`` (a `SteadyCase`, one linear system)
+    kind : ``flow`` (a `FlowCase`, in time), ``steady`` (a `SteadyCase`, one linear system) or
+        ``transient`` (a `TransientCase`, a linear system per time step)
     Settings : the class of its settings
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    kind: ClassVar[Literal["flow", "steady"]] = "flow"
+    kind: ClassVar[Kind] = "flow"
     equations: ClassVar[str] = (
         "$\\partial_t u + (u\\cdot\\nabla)u - \\nu\\Delta u + \\nabla p = 0$, $\\nabla\\cdot u = 0$"
     )
@@ -155,7 +163,7 @@ class Problem(ABC):
         return None
 
     @abstractmethod
-    def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> FlowCase | SteadyCase:
+    def case(self, mu: Mapping[str, float], mesh: ReferenceMesh) -> Case:
         """Return what `mu` describes on `mesh`, the reference mesh."""
 
 

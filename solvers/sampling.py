@@ -10,12 +10,15 @@ from types import MappingProxyType
 from infra.errors import UserError
 from solvers.parameters import ParameterSpace
 from solvers.samplers.box import LatinHypercubeSampler, SobolSampler, UniformSampler
+from solvers.samplers.breed import BreedSampler, BreedSettings
 from solvers.samplers.grid import GridSampler
 from solvers.samplers.random_field import GaussianRandomFieldSampler
 from solvers.samplers.sampler import Sampler
 
 __all__ = [
     "METHODS",
+    "BreedSampler",
+    "BreedSettings",
     "GaussianRandomFieldSampler",
     "GridSampler",
     "LatinHypercubeSampler",

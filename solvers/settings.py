@@ -130,7 +130,7 @@ class SolverSettings(BaseModel):
 
 @final
 class LinearSettings(BaseModel):
-    """How the linear systems of a steady problem are solved."""
+    """How the linear systems of steady problems and of linear ones in time are solved."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

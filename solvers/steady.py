@@ -12,15 +12,15 @@ from infra.records import Sample, SolveReport
 from infra.stream import TrajectorySink
 from solvers.backend import MPI
 from solvers.errors import CoefficientError, DivergedError, SampleError
+from solvers.finite_data import not_finite_text
 from solvers.full_order_model import FullOrderModel, Progress
 from solvers.linear_space import distribute_linear
 from solvers.matrix_system import MatrixSystem
-from solvers.mesh import FloatArray, IntArray, ReferenceMesh
+from solvers.mesh import FloatArray, ReferenceMesh
 from solvers.problem import Problem
 from solvers.ranks import on_rank_zero
-from solvers.sequence.report import Work
 from solvers.settings import LinearSettings
-from solvers.steady_case import MatrixEquation, SteadyCase, TransportEquation
+from solvers.steady_case import SteadyCase, TransportEquation
 from solvers.steady_snapshots import RESIDUAL
 from solvers.steady_solver import Solved, SteadySolver
 from solvers.steady_system import SteadySystem
@@ -115,12 +115,9 @@ class SteadyModel(FullOrderModel):
         except UserError as error:
             raise CoefficientError(str(error)) from error
         assert isinstance(case, SteadyCase), "a problem of kind steady"
-        bad = _not_finite(case, self._mesh)
-        if bad:
-            raise CoefficientError(
-                f"{', '.join(bad)}: expected finite values, received NaN or infinite ones. Check "
-                "the parameters of this sample."
-            )
+        wrong = not_finite_text(case.equation, case.coefficients, self._mesh)
+        if wrong:
+            raise CoefficientError(wrong)
         return case
 
     def _ready(self, case: SteadyCase) -> SteadySolver:
@@ -165,7 +162,7 @@ class SteadyModel(FullOrderModel):
             frames=0,
             wall_seconds=time.perf_counter() - clock,
             cpu_seconds=self._comm.allreduce(time.process_time() - cpu),
-            counts=_counts(solved.work) | {f"solved_by_{solved.configuration}": 1},
+            counts=solved.work.counts() | {f"solved_by_{solved.configuration}": 1},
             values={
                 "residual": solved.residual,
                 "linear_setup_seconds": solved.work.setup_seconds,
@@ -173,51 +170,6 @@ class SteadyModel(FullOrderModel):
                 "peak_memory_bytes": self._comm.allreduce(peak, op=MPI.MAX),
             },
         )
-
-
-def _counts(work: Work) -> dict[str, int]:
-    return {
-        "iterations": work.iterations,
-        "operator_applications": work.operator,
-        "preconditioner_applications": work.preconditioner,
-        "setups": work.setups,
-        "reductions": work.reductions,
-    }
-
-
-def _not_finite(case: SteadyCase, mesh: ReferenceMesh) -> list[str]:
-    """Return the names of what holds NaN or infinite values."""
-    equation = case.equation
-    named: dict[str, Any] = {c.name: c.values for c in case.coefficients}
-    if isinstance(equation, MatrixEquation):
-        named |= {"matrix": equation.matrix.data, "right-hand side": equation.right}
-    else:
-        parts = ("diffusion", "source", "reaction", "wind")
-        named |= {part: getattr(equation, part) for part in parts}
-        named |= _boundary_data(equation, mesh)
-    return [name for name, v in named.items() if v is not None and not np.isfinite(v).all()]
-
-
-def _boundary_data(equation: TransportEquation, mesh: ReferenceMesh) -> dict[str, Any]:
-    """Return the values of the conditions at the points where systems take them."""
-    # Where parts meet the later value holds.
-    held = np.zeros(mesh.n_vertices, dtype=np.complex128)
-    named: dict[str, Any] = {"prescribed values": held}
-    for prescribed in equation.prescribed:
-        vertices = np.unique(_corners(mesh, prescribed.part))
-        held[vertices] = prescribed.value(mesh.points[vertices])
-    for robin in equation.robin:
-        corners = _corners(mesh, robin.part)
-        named[f"data on {robin.part}"] = robin.data(mesh.points[np.unique(corners)])
-        if robin.exchange is not None:
-            centres = mesh.points[corners].mean(axis=1)
-            named[f"exchange on {robin.part}"] = robin.exchange(centres)
-    return named
-
-
-def _corners(mesh: ReferenceMesh, part: str) -> IntArray:
-    """Return the vertices (n_facets, gdim) of the facets of a boundary part."""
-    return mesh.facets[mesh.tags == mesh.names[part]]
 
 
 def _put(

@@ -12,9 +12,15 @@ from solvers.mesh import ReferenceMesh
 from solvers.parameters import ParameterSpace
 from solvers.problem import Problem
 from solvers.snapshots import AXES
-from solvers.steady_case import SteadyCase
+from solvers.steady_case import Coefficient, SteadyCase
 
-__all__ = ["RESIDUAL", "is_steady_mesh_of", "steady_layout"]
+__all__ = [
+    "RESIDUAL",
+    "coefficient_arrays",
+    "is_steady_mesh_of",
+    "mesh_arrays",
+    "steady_layout",
+]
 
 # The certificate of every sample.
 RESIDUAL = "residual"
@@ -51,7 +57,7 @@ def steady_layout(
         dims={"vertex": mesh.n_vertices, "cell": len(mesh.cells), "corner": mesh.gdim + 1},
         times=np.empty(0),
         arrays=(*_fields(case, mesh.gdim), *_numbers(case)),
-        static=_static(mesh),
+        static=mesh_arrays(mesh),
         attrs=attrs,
     )
 
@@ -59,19 +65,24 @@ def steady_layout(
 def is_steady_mesh_of(description: DatasetDescription, mesh: ReferenceMesh) -> bool:
     """Tell whether a steady dataset was made for the vertices and cells of this mesh."""
     stored = {array.name: array.sha256 for array in description.static}
-    return all(stored.get(a.name) == a.sha256 for a in (s.describe() for s in _static(mesh)))
+    return all(stored.get(a.name) == a.sha256 for a in (s.describe() for s in mesh_arrays(mesh)))
+
+
+def coefficient_arrays(coefficients: Sequence[Coefficient], gdim: int) -> list[ArraySpec]:
+    """Return the arrays of coefficients, one value per sample and vertex or cell."""
+    location = {"vertex": "node", "cell": _CELLS[gdim][0]}
+    return [
+        ArraySpec(
+            c.name, ("sample", c.on), c.units, c.long_name,
+            attrs={"mesh": "mesh", "location": location[c.on], "role": "coefficient"},
+        )
+        for c in coefficients
+    ]  # fmt: skip
 
 
 def _fields(case: SteadyCase, gdim: int) -> list[ArraySpec]:
-    location = {"vertex": "node", "cell": _CELLS[gdim][0]}
     return [
-        *(
-            ArraySpec(
-                c.name, ("sample", c.on), c.units, c.long_name,
-                attrs={"mesh": "mesh", "location": location[c.on], "role": "coefficient"},
-            )
-            for c in case.coefficients
-        ),
+        *coefficient_arrays(case.coefficients, gdim),
         *(
             ArraySpec(
                 u.name, ("sample", "vertex"), u.units, u.long_name,
@@ -91,7 +102,7 @@ def _numbers(case: SteadyCase) -> list[ArraySpec]:
     ]
 
 
-def _static(mesh: ReferenceMesh) -> tuple[StaticArray, ...]:
+def mesh_arrays(mesh: ReferenceMesh) -> tuple[StaticArray, ...]:
     """Return topology, cells and positions of the vertices."""
     axes = AXES[: mesh.gdim]
     role = _CELLS[mesh.gdim][1]

@@ -84,13 +84,22 @@ class TransportElements:
         elements: NDArray[Any] = given.diffusion[:, None, None] * self.stiffness
         m = self.gradients.shape[1]
         if given.reaction is not None:
-            weight = given.reaction * self.measure / (m * (m + 1))
-            elements = elements + weight[:, None, None] * (1.0 + np.eye(m))
+            elements = elements + self._reaction(given.reaction)
         if given.wind is not None:
             crossing = self._crossing(given.wind)
             test = 1.0 / m + self._tau(given, given.wind, crossing)[:, None] * crossing
             elements = elements + (self.measure[:, None] * test)[:, :, None] * crossing[:, None, :]
             elements = elements + self._reacting(given, test - 1.0 / m)
+        return elements
+
+    def masses(self, given: CellCoefficients) -> NDArray[Any]:
+        """Return what the reaction contributes to `matrices`, (n, m, m), real or complex."""
+        assert given.reaction is not None, "its coefficient is the density of the masses"
+        elements = self._reaction(given.reaction)
+        if given.wind is not None:
+            crossing = self._crossing(given.wind)
+            streamline = self._tau(given, given.wind, crossing)[:, None] * crossing
+            elements = elements + self._reacting(given, streamline)
         return elements
 
     def loads(self, given: CellCoefficients) -> NDArray[Any]:
@@ -101,6 +110,11 @@ class TransportElements:
             crossing = self._crossing(given.wind)
             test = test + self._tau(given, given.wind, crossing)[:, None] * crossing
         return (given.source * self.measure)[:, None] * test
+
+    def _reaction(self, reaction: NDArray[Any]) -> NDArray[Any]:
+        m = self.gradients.shape[1]
+        weight = reaction * self.measure / (m * (m + 1))
+        return weight[:, None, None] * (1.0 + np.eye(m))
 
     def _crossing(self, wind: FloatArray) -> FloatArray:
         return np.einsum("nid,nd->ni", self.gradients, wind)

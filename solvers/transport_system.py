@@ -31,20 +31,24 @@ class TransportSystem(SteadySystem):
     ----------
     space : P1 space on the mesh
     case : a case of the sequence; it gives the boundary parts and whether it is complex
+
+    Attributes
+    ----------
+    elements : geometry of the cells of this rank
     """
 
     def __init__(self, space: LinearSpace, case: SteadyCase) -> None:
         equation = _equation(case)
         self._space = space
         self._parts = len(case.unknowns)
-        self._elements = TransportElements.of(space.corners)
+        self.elements = TransportElements.of(space.corners)
         self._prescribed = [space.on_part(condition.part) for condition in equation.prescribed]
         self._facets = {r.part: space.facets(r.part) for r in equation.robin}
         self._fixed = np.zeros(len(space.vertices), dtype=np.bool_)
         for dofs in self._prescribed:
             self._fixed[dofs] = True
         self._edge = np.flatnonzero(self._fixed[space.dofs].any(axis=1))
-        self._edge_elements = self._elements.subset(self._edge)
+        self._edge_elements = self.elements.subset(self._edge)
         self._scale = _diagonal_scale(space.reference)
         self._make_matrix()
         self._load = self._ghosted_vector()
@@ -53,7 +57,7 @@ class TransportSystem(SteadySystem):
         """Give the matrix the values of a case; see `SteadySystem.refill`."""
         equation = _equation(case)
         given = CellCoefficients.of(equation, self._space.cells)
-        blocks = [self._elements.matrices(given)]
+        blocks = [self.elements.matrices(given)]
         blocks += [self._exchange(condition) for condition in equation.robin]
         values = [self._expanded(block).ravel() for block in blocks]
         values.append(np.full(self._n_fixed * self._parts, self._scale))
@@ -66,7 +70,7 @@ class TransportSystem(SteadySystem):
         """Return the owned right-hand side, prescribed values eliminated."""
         equation = _equation(case)
         given = CellCoefficients.of(equation, self._space.cells)
-        loads = [(self._space.dofs, self._elements.loads(given))]
+        loads = [(self._space.dofs, self.elements.loads(given))]
         loads += [self._flux(condition) for condition in equation.robin]
         values = self._prescribed_values(equation)
         loads += self._eliminated_loads(equation, values)

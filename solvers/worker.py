@@ -15,6 +15,7 @@ from infra.provenance import collect, utc_now
 from infra.records import FailureRecord, Provenance, Sample, SolveReport
 from infra.store import SnapshotStore
 from infra.stream import TrajectorySink
+from infra.streaming.sinks import StreamSink, TeeSink
 from infra.zarr_store import open_store
 from solvers.chunk import ChunkJob, load_mesh, make_problem
 from solvers.errors import SampleError
@@ -117,7 +118,7 @@ class _ChunkRun:
         """Take a sample on rank 0; None if there is nothing to do."""
         assert self._store is not None, "rank 0 opened it"
         sample = self._store.samples[index]
-        sink = self._store.sink(sample).__enter__()
+        sink = self._sink_of(self._store, sample).__enter__()
         if sink.already_committed or index in self._store.failures():
             sink.discard()
             self._events.send("skipped", sample=index)
@@ -125,6 +126,13 @@ class _ChunkRun:
         self._sink = sink
         self._events.send("started", sample=index)
         return sample
+
+    def _sink_of(self, store: SnapshotStore, sample: Sample) -> TrajectorySink:
+        """Return where the frames go: the store, a trainer, or both."""
+        if self._job.stream is None:
+            return store.sink(sample)
+        stream = StreamSink(store.description, sample, self._job.stream)
+        return TeeSink(store, stream) if self._job.archive else stream
 
     def _solve(self, sample: Sample) -> None:
         started = utc_now()
@@ -195,6 +203,8 @@ class _ChunkRun:
         assert self._store is not None, "rank 0 opened it"
         provenance = self._provenance_of(sample, started)
         self._store.fail(FailureRecord(sample, error.reason, str(error), provenance))
+        if isinstance(self._sink, StreamSink | TeeSink):
+            self._sink.fail(error.reason)  # a trainer shall not wait for it
         self._events.send("failed", sample=sample.index, reason=error.reason, message=str(error))
 
     def _provenance_of(self, sample: Sample, started: str) -> Provenance:

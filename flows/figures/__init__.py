@@ -10,15 +10,20 @@ from flows.figures.files import save
 from flows.figures.overview import overview_figure
 from flows.figures.snapshot import snapshot_figure
 from flows.figures.steady import steady_figure
+from flows.figures.steady_fields import is_transient
 from flows.figures.steady_overview import steady_overview_figure
+from flows.figures.transient import transient_figure, transient_overview_figure
 
 __all__ = [
     "FieldName",
+    "is_transient",
     "overview_figure",
     "save",
     "save_animation",
     "snapshot_figure",
     "steady_figure",
     "steady_overview_figure",
+    "transient_figure",
+    "transient_overview_figure",
     "vorticity",
 ]

@@ -1,4 +1,4 @@
-"""A flow as an animated GIF that is small enough for a README."""
+"""A trajectory as an animated GIF that is small enough for a README."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from flows.figures.fields import QUANTITIES, FieldName, FlowReader
 from flows.figures.files import require_suffix, write_file
-from flows.figures.limits import field_limits
-from flows.figures.panels import INK, SIZE, Box, Sheet, colour_bar, draw_field, label_axes
+from flows.figures.films import Film, film_of
+from flows.figures.panels import INK, SIZE, Sheet, colour_bar, draw_field, label_axes
 from flows.figures.text import parameter_text, time_texts, wrapped
 from infra.errors import UserError
 from infra.store import SnapshotStore
@@ -30,15 +29,13 @@ _NARROWEST = 400
 # lines: one palette for all frames.
 _SHADES, _FEWEST, _GREYS = ((80, 64), (160, 32)), 20, 16
 _LOOP_MS, _SHORTEST_MS, _LONGEST_MS = 6000, 40, 250
-# The colour limits look at this many frames.
-_PROBES = 8
 
 
 def save_animation(
     store: SnapshotStore,
     sample: int,
     path: Path,
-    field: FieldName = "vorticity",
+    field: str | None = None,
     width_px: int = 900,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
@@ -49,7 +46,8 @@ def save_animation(
 
     Parameters
     ----------
-    store, sample, field : what is drawn
+    store, sample : what is drawn
+    field : name of the field; None stands for the vorticity of a flow, or for the solution
     path : file to write; its name ends in ``.gif``
     width_px : width of the picture, 400 or more
     progress : called with the number of frames drawn and their total
@@ -67,12 +65,11 @@ def save_animation(
         If the file cannot be written; an older one is left as it was.
     """
     require_suffix(path, ".gif")
-    if field not in QUANTITIES or width_px < _NARROWEST:
+    if width_px < _NARROWEST:
         raise UserError(
-            f"animation: expected a field of {', '.join(QUANTITIES)} and a width of at least "
-            f"{_NARROWEST} pixels, received {field!r} and {width_px}."
+            f"animation: expected a width of at least {_NARROWEST} pixels, received {width_px}."
         )
-    pictures = _pictures(store, FlowReader(store, sample), sample, field, width_px, progress)
+    pictures = _pictures(store, film_of(store, sample, field), sample, width_px, progress)
     duration = min(max(_LOOP_MS // len(store.times), _SHORTEST_MS), _LONGEST_MS)
     buffer = io.BytesIO()
     next(pictures).save(
@@ -89,18 +86,17 @@ def save_animation(
 
 def _pictures(
     store: SnapshotStore,
-    reader: FlowReader,
+    film: Film,
     sample: int,
-    field: FieldName,
     width_px: int,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Image.Image]:
     """Draw the frames one after the other on the same figure."""
     total = len(store.times)
-    figure, mesh, clock = _stage(store, reader, sample, field, width_px / _DPI)
-    palette = _palette(QUANTITIES[field].colours, _shades(total))
+    figure, mesh, clock = _stage(store, film, sample, width_px / _DPI)
+    palette = _palette(film.quantity.colours, _shades(total))
     for frame, time in enumerate(time_texts(store.description.times)):
-        mesh.set_array(reader.values(field, frame))
+        mesh.set_array(film.values(frame))
         clock.set_text(f"t = {time} s")
         yield _picture(figure, palette)
         if progress is not None:
@@ -108,10 +104,10 @@ def _pictures(
 
 
 def _stage(
-    store: SnapshotStore, reader: FlowReader, sample: int, field: FieldName, width: float
+    store: SnapshotStore, film: Film, sample: int, width: float
 ) -> tuple[Figure, TriMesh, Text]:
     """Return the figure with everything that stays, and the two things that change."""
-    box, quantity = Box.around(reader.positions), QUANTITIES[field]
+    box, quantity = film.box, film.quantity
     panel = min(width - _LEFT - _RIGHT, _TALLEST * box.aspect)
     height = panel / box.aspect
     lines = wrapped(parameter_text(store.description, sample), width - 0.4, SIZE)
@@ -120,22 +116,15 @@ def _stage(
     sheet.text(0.2, 0.12, store.description.title, SIZE + 2, "bold")
     sheet.text(0.2, 0.4, "\n".join(lines), SIZE)
     axes = sheet.axes((width - panel - _RIGHT + _LEFT) / 2, top, panel, height)
-    limits = field_limits(reader, field, _probes(len(store.times)))
-    triangles, points = reader.triangles(field), reader.points(field)
-    start: FloatArray = np.zeros(len(points))
-    mesh = draw_field(axes, triangles, points, start, limits, quantity, box)
-    colour_bar(sheet, axes, mesh, limits, quantity)
+    start: FloatArray = np.zeros(len(film.points))
+    mesh = draw_field(axes, film.triangles, film.points, start, film.limits, quantity, box)
+    colour_bar(sheet, axes, mesh, film.limits, quantity)
     label_axes(axes)
     clock = sheet.figure.text(
         1 - 0.2 / width, 1 - 0.12 / sheet.height, "", fontsize=SIZE + 1, ha="right", va="top"
     )
     clock.set_color(INK)
     return sheet.figure, mesh, clock
-
-
-def _probes(n_frames: int) -> list[int]:
-    places = np.linspace(0, n_frames - 1, min(n_frames, _PROBES))
-    return [round(place) for place in places]
 
 
 def _picture(figure: Figure, palette: Image.Image) -> Image.Image:

@@ -4,14 +4,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from flows.figures.panels import INK, SIZE
+from flows.figures.arrangement import BELOW
+from flows.figures.panels import INK, SIZE, Sheet
 from flows.figures.text import labelled
 from infra.description import DatasetDescription
 from infra.store import SnapshotStore
 
-__all__ = ["draw_series", "series_names"]
+__all__ = ["SERIES_ROOM", "draw_series", "series_names", "series_row"]
 
 _LINE, _NOW = "#1f4e79", "#c0392b"
+# Inches: the row of series.
+_LEFT, _HEIGHT, _GAP, _ABOVE = 0.95, 1.15, 1.05, 0.15
+# All the room that it takes.
+SERIES_ROOM = _ABOVE + _HEIGHT + BELOW
 _LABELS = {"drag": "drag coefficient", "lift": "lift coefficient"}
 # Smallest span of the vertical axis over the largest value: below, a curve shows rounding only.
 _SPAN = 0.02
@@ -45,3 +50,13 @@ def draw_series(axes: Axes, store: SnapshotStore, sample: int, name: str, frame:
     axes.set_xlabel("t [s]", fontsize=SIZE, color=INK, labelpad=2)
     label = _LABELS.get(name, name.replace("_", " ")).replace(" ", "\n", 1)
     axes.set_ylabel(labelled(label, spec.units), fontsize=SIZE, color=INK)
+
+
+def series_row(sheet: Sheet, n_panels: int, top: float) -> list[Axes]:
+    """Add a row of `n_panels` axes below `top`, inches."""
+    if n_panels == 0:
+        return []
+    room = sheet.width - _LEFT - 0.35
+    width = (room - (n_panels - 1) * _GAP) / n_panels
+    lefts = [_LEFT + i * (width + _GAP) for i in range(n_panels)]
+    return [sheet.axes(left, top + _ABOVE, width, _HEIGHT) for left in lefts]

@@ -3,20 +3,19 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flows.figures.arrangement import BELOW, arrange
+from flows.figures.arrangement import arrange
 from flows.figures.fields import QUANTITIES, FieldName, FlowReader
 from flows.figures.limits import field_limits
 from flows.figures.panels import SIZE, Box, Sheet, colour_bar, draw_field, label_axes
-from flows.figures.series import draw_series, series_names
+from flows.figures.series import SERIES_ROOM, draw_series, series_names, series_row
 from flows.figures.text import parameter_text, time_texts, wrapped
 from infra.errors import UserError
 from infra.store import SnapshotStore
 
 __all__ = ["frame_index", "snapshot_figure"]
 
-# Inches: height of a line of text; the row of series.
+# Height of a line of text, inches.
 _LINE = 0.19
-_SERIES_LEFT, _SERIES, _SERIES_GAP, _ABOVE = 0.95, 1.15, 1.05, 0.15
 
 
 def snapshot_figure(
@@ -50,14 +49,14 @@ def snapshot_figure(
     series = series_names(store.description)
     lines = _heading(store, sample, frame, plan.sheet_width - 0.4)
     top = 0.6 + _LINE * len(lines)
-    below = _ABOVE + _SERIES + BELOW if series else 0.0
+    below = SERIES_ROOM if series else 0.0
     sheet = Sheet.blank(plan.sheet_width, top + plan.depth + below + 0.05)
     sheet.text(0.2, 0.13, store.description.title, SIZE + 2, "bold")
     sheet.text(0.2, 0.42, "\n".join(lines), SIZE)
     for number, name in enumerate(fields):
         axes = _panel(sheet, reader, name, frame, box, plan.place(number, top))
         label_axes(axes, x=plan.is_lowest(number), y=plan.is_first(number))
-    row = _series_row(sheet, len(series), top + plan.depth)
+    row = series_row(sheet, len(series), top + plan.depth)
     for axes, quantity in zip(row, series, strict=True):
         draw_series(axes, store, sample, quantity, frame)
     return sheet.figure
@@ -110,12 +109,3 @@ def _panel(
     mesh = draw_field(axes, reader.triangles(field), points, values, limits, quantity, box)
     colour_bar(sheet, axes, mesh, limits, quantity)
     return axes
-
-
-def _series_row(sheet: Sheet, n_panels: int, top: float) -> list[Axes]:
-    if n_panels == 0:
-        return []
-    room = sheet.width - _SERIES_LEFT - 0.35
-    width = (room - (n_panels - 1) * _SERIES_GAP) / n_panels
-    lefts = [_SERIES_LEFT + i * (width + _SERIES_GAP) for i in range(n_panels)]
-    return [sheet.axes(left, top + _ABOVE, width, _SERIES) for left in lefts]

@@ -14,7 +14,7 @@ from flows.figures.text import parameter_text, unit_text, wrapped
 from infra.errors import UserError
 from infra.store import SnapshotStore
 
-__all__ = ["draw", "quantities_text", "steady_figure"]
+__all__ = ["chosen_fields", "draw", "quantities_text", "steady_figure"]
 
 _LINE = 0.19
 # More panels than this would be small.
@@ -40,7 +40,7 @@ def steady_figure(store: SnapshotStore, sample: int, field: str | None = None) -
     UserError
         If the sample is not committed, or there is no such field.
     """
-    reader, fields = SteadyReader(store, sample), _chosen(store, field)
+    reader, fields = SteadyReader(store, sample), chosen_fields(store, field)
     box = Box.around(np.concatenate(reader.border))
     plan = arrange(box.aspect, len(fields))
     lines = _heading(store, reader, sample, plan.sheet_width - 0.4)
@@ -55,6 +55,22 @@ def steady_figure(store: SnapshotStore, sample: int, field: str | None = None) -
         colour_bar(sheet, axes, mesh, scale.limits, scale.quantity)
         label_axes(axes, x=plan.is_lowest(number), y=plan.is_first(number))
     return sheet.figure
+
+
+def chosen_fields(store: SnapshotStore, field: str | None) -> list[SteadyField]:
+    """Return the field of this name, or up to four fields for None.
+
+    Raises
+    ------
+    UserError
+        If there is no field of this name.
+    """
+    known = {one.name: one for one in fields_of(store.description)}
+    if field is None:
+        return list(known.values())[:_LARGEST]
+    if field not in known:
+        raise UserError(f"field: expected one of {', '.join(known)}, received {field!r}.")
+    return [known[field]]
 
 
 def draw(axes: Axes, reader: SteadyReader, drawing: Drawing, scale: Scale, box: Box) -> TriMesh:
@@ -80,15 +96,6 @@ def quantities_text(store: SnapshotStore, sample: int) -> str:
         value = float(store.read(sample, spec.name))
         texts.append(f"{spec.name.replace('_', '\u00a0')}\u00a0=\u00a0{value:.4g}{unit}")
     return ", ".join(texts)
-
-
-def _chosen(store: SnapshotStore, field: str | None) -> list[SteadyField]:
-    known = {one.name: one for one in fields_of(store.description)}
-    if field is None:
-        return list(known.values())[:_LARGEST]
-    if field not in known:
-        raise UserError(f"field: expected one of {', '.join(known)}, received {field!r}.")
-    return [known[field]]
 
 
 def _heading(store: SnapshotStore, reader: SteadyReader, sample: int, width: float) -> list[str]:

@@ -1,6 +1,7 @@
-"""The fields of a steady dataset that can be drawn: on triangles, on a grid, or in a slice."""
+"""Fields that can be drawn, of steady datasets and at one time: on triangles, or in a slice."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -15,7 +16,7 @@ from infra.errors import UserError
 from infra.store import SnapshotStore
 from solvers.mesh import FloatArray, IntArray
 
-__all__ = ["Drawing", "SteadyField", "SteadyReader", "fields_of"]
+__all__ = ["Drawing", "SteadyField", "SteadyReader", "fields_of", "is_transient"]
 
 _AXES = ("x", "y", "z")
 
@@ -58,8 +59,8 @@ class Drawing:
 
 
 def fields_of(description: DatasetDescription) -> tuple[SteadyField, ...]:
-    """Return the fields of a steady dataset: coefficients first, then solutions."""
-    specs = [spec for spec in description.arrays if spec.dims[1:] in (("vertex",), ("cell",))]
+    """Return the fields on vertices and cells: coefficients first, then solutions."""
+    specs = [spec for spec in description.arrays if _places(spec) in (("vertex",), ("cell",))]
     found: dict[str, list[ArraySpec]] = {}
     for spec in specs:
         found.setdefault(_vector(spec, description.specs) or spec.name, []).append(spec)
@@ -67,9 +68,14 @@ def fields_of(description: DatasetDescription) -> tuple[SteadyField, ...]:
     return tuple(sorted(fields, key=lambda field: not field.coefficient))
 
 
+def is_transient(description: DatasetDescription) -> bool:
+    """Tell whether a dataset is that of a linear problem in time: `transient_layout` made it."""
+    return any(a.streamed and a.attrs.get("role") == "solution" for a in description.arrays)
+
+
 @final
 class SteadyReader:
-    """Fields of one committed sample of a steady problem.
+    """Fields of one committed sample of a steady problem, or of one in time at one time.
 
     Of a problem in space the horizontal plane through the middle is shown.
 
@@ -77,6 +83,7 @@ class SteadyReader:
     ----------
     store : a dataset with the layout of `solvers.steady_snapshots.steady_layout`
     sample : index of a committed sample
+    frame : index of the output time, of a problem in time
 
     Attributes
     ----------
@@ -89,9 +96,9 @@ class SteadyReader:
         If the sample is not committed, or the dataset has no mesh of triangles or tetrahedra.
     """
 
-    def __init__(self, store: SnapshotStore, sample: int) -> None:
+    def __init__(self, store: SnapshotStore, sample: int, frame: int | None = None) -> None:
         require_committed(store, sample)
-        self._store, self._sample = store, sample
+        self._store, self._sample, self._frame = store, sample, frame
         static = [array.name for array in store.description.static]
         names = [f"node_{a}" for a in _AXES if f"node_{a}" in static]
         if "cell_vertices" not in static or len(names) < 2:
@@ -101,6 +108,12 @@ class SteadyReader:
             )
         self.cells: IntArray = np.asarray(store.static("cell_vertices"), dtype=np.int64)
         self.points: FloatArray = np.stack([store.static(name) for name in names], axis=1)
+
+    def at(self, frame: int) -> "SteadyReader":
+        """Return the same at another time; the mesh is not read again."""
+        other = copy(self)
+        other._frame = frame
+        return other
 
     @property
     def height(self) -> float | None:
@@ -139,7 +152,13 @@ class SteadyReader:
         return Drawing(cut.points, _numbered(len(cut.cells)), at)
 
     def _read(self, name: str) -> FloatArray:
-        return np.asarray(self._store.read(self._sample, name), dtype=np.float64)
+        frame = self._frame if self._store.description.specs[name].streamed else None
+        return np.asarray(self._store.read(self._sample, name, frame), dtype=np.float64)
+
+
+def _places(spec: ArraySpec) -> tuple[str, ...]:
+    """Return the dimensions of an array beside sample and time."""
+    return tuple(dim for dim in spec.dims if dim not in ("sample", "time"))
 
 
 def _field(name: str, parts: Sequence[ArraySpec]) -> SteadyField:

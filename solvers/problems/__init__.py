@@ -26,6 +26,8 @@ PROBLEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "poisson": ("solvers.problems.poisson", "Poisson"),
         "helmholtz": ("solvers.problems.helmholtz", "Helmholtz"),
         "convection-diffusion": ("solvers.problems.convection_diffusion", "ConvectionDiffusion"),
+        "heat": ("solvers.problems.heat", "Heat"),
+        "advection": ("solvers.problems.advection", "Advection"),
         "skr-darcy": ("solvers.problems.skr_darcy", "SkrDarcy"),
         "skr-helmholtz": ("solvers.problems.skr_helmholtz", "SkrHelmholtz"),
     }

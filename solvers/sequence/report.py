@@ -36,6 +36,16 @@ class Work:
         """Set-up and solve."""
         return self.setup_seconds + self.solve_seconds
 
+    def counts(self) -> dict[str, int]:
+        """Return what is counted, under the names that reports of samples have."""
+        return {
+            "iterations": self.iterations,
+            "operator_applications": self.operator,
+            "preconditioner_applications": self.preconditioner,
+            "setups": self.setups,
+            "reductions": self.reductions,
+        }
+
     def add(self, other: "Work") -> None:
         """Count other operations as well."""
         # Written out: this runs several times in each time step of a flow.

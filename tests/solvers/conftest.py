@@ -32,6 +32,7 @@ from solvers.snapshots import flow_layout, geometry_varies
 from solvers.steady_case import MatrixEquation, SteadyCase
 from solvers.steady_snapshots import steady_layout
 from solvers.steady_system import SteadySystem
+from solvers.transient_snapshots import transient_layout
 from solvers.transport_system import TransportSystem
 
 # Long enough for a loaded machine, short enough to notice a job that hangs.
@@ -169,6 +170,21 @@ class Laboratory:
         mesh, samples = made.reference_mesh(), _samples(made, mus)
         layout = steady_layout("tiny", made, made.space(), samples, mesh, {})
         given = {"linear": LinearSettings(**linear)}
+        return self._written(layout, mesh, problem=problem, settings=dict(settings), **given)
+
+    def transient(
+        self,
+        problem: str,
+        settings: Mapping[str, Any],
+        mus: Sequence[Mapping[str, float]],
+        time: TimeSettings,
+        **linear: Any,
+    ) -> Study:
+        """Create a study of a linear problem in time, its samples as in `steady`."""
+        made = make_problem(problem, settings)
+        mesh, samples = made.reference_mesh(), _samples(made, mus)
+        layout = transient_layout("tiny", made, made.space(), samples, mesh, time.times(), {})
+        given = {"time": time, "linear": LinearSettings(**linear)}
         return self._written(layout, mesh, problem=problem, settings=dict(settings), **given)
 
     def _written(self, layout: Layout, mesh: ReferenceMesh, **job: Any) -> Study:

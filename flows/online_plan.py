@@ -1,0 +1,118 @@
+"""From an online training to jobs that are ready to run: the trainer's and the simulations'."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+from flows.design import Design, design
+from flows.online_study import OnlineStudy
+from flows.plan import Plan, prepare
+from infra.errors import UserError, storage_errors
+from infra.streaming.frames import stream_spec
+from infra.zarr_store import open_store
+from surrogates.job import TrainingJob
+
+__all__ = ["OnlinePlan", "check_design", "online_design", "prepare_online"]
+
+
+@final
+@dataclass(frozen=True)
+class OnlinePlan:
+    """What is left to do.
+
+    Attributes
+    ----------
+    folder : folder of the surrogate
+    simulations : the chunks that are left, held-out simulations first
+    job, log : the trainer's job file and its log
+    rendezvous : file in which simulations find the trainer
+    """
+
+    folder: Path
+    simulations: Plan
+    job: Path
+    log: Path
+    rendezvous: Path
+
+
+def online_design(training: OnlineStudy) -> Design:
+    """Return the samples, and chunks in the order in which a trainer should see them.
+
+    Held-out simulations come first, so that errors are known early. The others stay in the order
+    in which they were drawn: neighbours one after another, as a sequence of linear systems likes
+    them, would teach one corner of the parameter box at a time.
+
+    Raises
+    ------
+    UserError
+        See `flows.design.design`.
+    """
+    made = design(training.data)
+    size = training.study.run.chunk_size
+    held_out = training.held_out
+    rest = tuple(range(len(made.samples) - len(held_out)))
+    return replace(made, chunks=(*_cut(held_out, size), *_cut(rest, size)))
+
+
+def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> OnlinePlan:
+    """Create or open the folders and write the jobs of what is left.
+
+    Raises
+    ------
+    UserError
+        See `flows.plan.prepare`.
+    StoreError
+        If the folder holds the stream of another study.
+    StorageFullError, StorageAccessError
+        If it cannot be written.
+    """
+    folder, data = training.folder, training.data
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    made = online_design(training)
+    simulations = prepare(
+        data,
+        retry_failed=retry_failed,
+        made=made,
+        stream=training.rendezvous,
+        archive=training.archive,
+    )
+    store = open_store(data.dataset)
+    job = TrainingJob(
+        study=stream_spec(store.description).study,
+        dataset=data.dataset,
+        run=folder,
+        code=Path(__file__).resolve().parents[1],
+        rendezvous=training.rendezvous,
+        samples=tuple(range(training.study.sampling.samples)),
+        validation=training.held_out,
+        bounds={p.name: (p.low, p.high) for p in made.space.parameters},
+        model=training.model,
+        reservoir=training.reservoir,
+        reception=training.reception.model_copy(update={"drain": True})
+        if training.archive
+        else training.reception,
+        training=training.training,
+    )
+    path, log = folder / "job.json", folder / "trainer.jsonl"
+    with storage_errors(path):
+        path.write_text(job.model_dump_json(indent=2))
+        log.touch()
+    return OnlinePlan(folder, simulations, path, log, training.rendezvous)
+
+
+def _cut(indices: tuple[int, ...], size: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(indices[i : i + size] for i in range(0, len(indices), size))
+
+
+def check_design(training: OnlineStudy) -> None:
+    """Raise `UserError` for what is wrong with a training before anything is started."""
+    from surrogates.architectures import network_settings  # loads PyTorch
+
+    online_design(training)
+    network_settings(training.model.name, training.model.settings)
+    if training.data.steady and training.model.mode == "autoregressive":
+        raise UserError(
+            f"training {training.name}: expected the mode `direct` for the steady problem "
+            f"{training.study.problem.name}, received `autoregressive`"
+        )

@@ -1,0 +1,209 @@
+"""`romflow predict`: a saved surrogate at given parameters and times."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.figures.files import require_suffix, save, write_file
+from flows.figures.model_fields import Patch, prediction_figure
+from infra.errors import UserError, storage_errors
+
+if TYPE_CHECKING:
+    from surrogates.surrogate import Surrogate
+
+__all__ = ["Prediction", "model_folder", "predict"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Frames that a surrogate gives.
+
+    Attributes
+    ----------
+    mu : parameters by name
+    times : (T,) s
+    frames : for each field its values, (T, n)
+    units : of the fields
+    outside : inputs that lie outside the range that the surrogate was trained on, with that range
+    seconds : of the whole prediction, loading aside
+    """
+
+    mu: Mapping[str, float]
+    times: NDArray[np.float64]
+    frames: Mapping[str, NDArray[np.float32]]
+    units: Mapping[str, str]
+    outside: Mapping[str, tuple[float, float]]
+    seconds: float
+
+
+def predict(
+    model: Path,
+    given: Sequence[str],
+    times: Sequence[float],
+    *,
+    start: Path | None = None,
+    output: Path | None = None,
+    picture: Path | None = None,
+) -> Prediction:
+    """Predict, and write what is asked for.
+
+    Parameters
+    ----------
+    model : folder of a saved surrogate, or of its training
+    given : ``name=value`` for each parameter
+    times : output times, s; none for the last one of the training
+    start : NPZ file with the fields at the first time, for an autoregressive surrogate
+    output : NPZ file that receives parameters, times and fields
+    picture : PNG file that receives the fields at the last time
+
+    Raises
+    ------
+    UserError
+        For a wrong folder, parameter, time, start or name of a file.
+    """
+    for path, suffix in ((output, ".npz"), (picture, ".png")):
+        if path is not None:
+            require_suffix(path, suffix)
+    surrogate = _load(model)
+    mu = _parameters(surrogate.inputs.names[:-1], given)
+    at = np.array(times if times else [surrogate.inputs.high[-1]], dtype=np.float64)
+    first = _start(surrogate, start)
+    begun = time.perf_counter()
+    frames = _frames(surrogate, mu, at, first)
+    seconds = time.perf_counter() - begun
+    slices = surrogate.space.slices
+    found = Prediction(
+        mu=mu,
+        times=at,
+        frames={name: frames[:, part] for name, part in slices.items()},
+        units={info.name: info.units for info in surrogate.space.fields},
+        outside=_outside(surrogate, mu, at),
+        seconds=seconds,
+    )
+    if output is not None:
+        _write(output, found)
+    if picture is not None:
+        save(_picture(surrogate, found), picture)
+    return found
+
+
+def model_folder(place: Path) -> Path:
+    """Return the folder that holds the card: the given one, or ``model`` inside it."""
+    inner = place / "model"
+    return inner if (inner / "card.json").is_file() else place
+
+
+def _load(place: Path) -> "Surrogate":
+    from surrogates.saving import load_model
+
+    surrogate = load_model(model_folder(place))
+    surrogate.eval()
+    return surrogate
+
+
+def _parameters(names: Sequence[str], given: Sequence[str]) -> dict[str, float]:
+    mu: dict[str, float] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            mu[name] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not np.isfinite(mu[name]):
+            raise UserError(f"--mu {text}: expected name=number, for example {names[0]}=1.0")
+    missing, unknown = set(names) - set(mu), set(mu) - set(names)
+    if missing or unknown:
+        parts = [f"without {', '.join(sorted(missing))}"] if missing else []
+        parts += [f"with the unknown {', '.join(sorted(unknown))}"] if unknown else []
+        raise UserError(
+            f"--mu: expected each of {', '.join(names)} once, received {' and '.join(parts)}"
+        )
+    return {name: mu[name] for name in names}
+
+
+def _start(surrogate: "Surrogate", path: Path | None) -> NDArray[np.float32] | None:
+    if not surrogate.autoregressive:
+        if path is not None:
+            raise UserError("--start: expected none, for this surrogate needs no state")
+        return None
+    fields = surrogate.space.fields
+    names = ", ".join(info.name for info in fields)
+    if path is None:
+        raise UserError(
+            f"--start: expected an NPZ file with the fields ({names}) at the first of the times, "
+            "for this surrogate goes on from a state; received none"
+        )
+    try:
+        with storage_errors(path), np.load(path, allow_pickle=False) as arrays:
+            parts = [np.asarray(arrays[info.name], np.float32).ravel() for info in fields]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"--start {path}: expected the fields {names}, received: {error}"
+        ) from error
+    for info, part in zip(fields, parts, strict=True):
+        if len(part) != info.size:
+            raise UserError(
+                f"--start {path}: expected {info.size} values of {info.name}, received {len(part)}"
+            )
+    return np.concatenate(parts)
+
+
+def _frames(
+    surrogate: "Surrogate",
+    mu: Mapping[str, float],
+    times: NDArray[np.float64],
+    start: NDArray[np.float32] | None,
+) -> NDArray[np.float32]:
+    import torch
+
+    row = torch.tensor([list(mu.values())], dtype=torch.float64)
+    first = None if start is None else torch.from_numpy(start)[None]
+    rolled = surrogate.rollout(row, torch.from_numpy(times), first)
+    return np.asarray(rolled[0].numpy())
+
+
+def _outside(
+    surrogate: "Surrogate", mu: Mapping[str, float], times: NDArray[np.float64]
+) -> dict[str, tuple[float, float]]:
+    inputs = surrogate.inputs
+    values = [(v, v) for v in mu.values()] + [(float(times.min()), float(times.max()))]
+    ranges = zip(inputs.names, inputs.low, inputs.high, values, strict=True)
+    slack = 1e-9
+    return {
+        name: (low, high)
+        for name, low, high, (least, most) in ranges
+        if least < low - slack * abs(low) or most > high + slack * abs(high)
+    }
+
+
+def _write(path: Path, found: Prediction) -> None:
+    memory = BytesIO()
+    arrays: dict[str, Any] = {**found.frames, "time": found.times}
+    arrays |= {f"mu_{name}": np.float64(value) for name, value in found.mu.items()}
+    np.savez(memory, allow_pickle=False, **arrays)
+    write_file(path, memory.getvalue())
+
+
+def _picture(surrogate: "Surrogate", found: Prediction) -> Any:
+    space = surrogate.space
+    if any(location not in space.cells for location in space.locations) or space.gdim != 2:
+        raise UserError("--picture: expected a surrogate on triangles in the plane")
+    patches = [
+        Patch(
+            info.name,
+            info.units,
+            space.points_of(info.location),
+            space.cells[info.location],
+            found.frames[info.name][-1].astype(np.float64),
+        )
+        for info in space.fields
+    ]
+    values = ", ".join(f"{name} = {value:.4g}" for name, value in found.mu.items())
+    return prediction_figure(f"{values}, t = {found.times[-1]:.4g} s", patches)

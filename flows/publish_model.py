@@ -1,0 +1,131 @@
+"""The end of a training: figures, card and catalogue entry of the surrogate, and a summary."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from flows.figures.files import save, write_file
+from flows.figures.learning import learning_figure
+from flows.figures.model_fields import comparison_figure
+from flows.model_card import example_patches, model_card
+from flows.online_study import OnlineStudy
+from infra.errors import storage_errors
+from infra.records import FailureRecord
+from infra.zarr_store import open_store
+
+__all__ = ["ModelSummary", "publish_model", "read_history"]
+
+# Failed simulations that are named; all of them are in the dataset's failure records.
+_SHOWN = 5
+
+
+@final
+@dataclass(frozen=True)
+class ModelSummary:
+    """What a training left behind; plain values, as Prefect shows them.
+
+    Attributes
+    ----------
+    name, folder, card, picture : of the surrogate (empty: none)
+    error, baseline : relative error on the held-out frames, with and without the model
+    steps, items, mean_views : gradient steps, items that came, how often each was seen
+    seconds : of the training
+    complaint : why it is incomplete; empty if it is complete
+    """
+
+    name: str
+    folder: str
+    card: str
+    picture: str
+    error: float | None
+    baseline: float | None
+    steps: int
+    items: int
+    mean_views: float
+    seconds: float
+    complaint: str
+
+
+def publish_model(training: OnlineStudy, problems: Sequence[str]) -> ModelSummary:
+    """Write card and figures of what was trained, and say what is missing.
+
+    Parameters
+    ----------
+    training : its folder exists
+    problems : what went wrong
+    """
+    paths = training.paths
+    card_file = paths.model / "card.json"
+    if not card_file.is_file():
+        lines = problems or ["the trainer left no surrogate, and no reason; see its log"]
+        place, text = str(training.folder), "\n".join(lines)
+        return ModelSummary(training.name, place, "", "", None, None, 0, 0, 0.0, 0.0, text)
+    with storage_errors(card_file):
+        card: dict[str, Any] = json.loads(card_file.read_text())
+        history = read_history(paths.history)
+    metrics = card["metrics"]
+    pictures = _draw(training, history)
+    readme = training.folder / "README.md"
+    text = model_card(training, card, tuple(path.name for path in pictures))
+    write_file(readme, text.encode())
+    return ModelSummary(
+        name=training.name,
+        folder=str(paths.model),
+        card=str(readme),
+        picture=str(pictures[-1]) if pictures else "",
+        error=metrics.get("validation_error"),
+        baseline=metrics.get("baseline_error"),
+        steps=int(metrics.get("steps", 0)),
+        items=int(metrics.get("items", 0)),
+        mean_views=metrics.get("visits", 0) / max(metrics.get("items", 0), 1),
+        seconds=_last(history, "seconds"),
+        complaint=_complaint(open_store(training.data.dataset).failures(), problems),
+    )
+
+
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """Return the columns of a history file; what a line lacks is NaN."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        return {}
+    return {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+
+
+def _draw(training: OnlineStudy, history: Mapping[str, np.ndarray]) -> list[Path]:
+    pictures = []
+    if history:
+        figure = learning_figure(training.name, history)
+        pictures.append(save(figure, training.folder / "learning.png"))
+    examples = example_patches(training.paths)
+    if examples is not None:
+        title, truth, prediction = examples
+        figure = comparison_figure(title, truth, {"prediction": prediction})
+        pictures.append(save(figure, training.folder / "example.png"))
+    return pictures
+
+
+def _last(history: Mapping[str, np.ndarray], name: str) -> float:
+    values = history.get(name, np.empty(0))
+    known = values[np.isfinite(values)]
+    return float(known[-1]) if len(known) else 0.0
+
+
+def _complaint(failures: Mapping[int, FailureRecord], problems: Sequence[str]) -> str:
+    if not (problems or failures):
+        return ""
+    lines = ["The surrogate was trained, but not on all that was asked for:"]
+    lines += [f"  {problem}" for problem in problems]
+    failed = [f"  simulation {i} failed ({f.reason}): {f.message}" for i, f in failures.items()]
+    lines += failed[:_SHOWN]
+    if len(failed) > _SHOWN:
+        lines.append(f"  ... and {len(failed) - _SHOWN} more failed simulations")
+    lines.append("The same command goes on; --retry-failed tries failed simulations again.")
+    return "\n".join(lines)

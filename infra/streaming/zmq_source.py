@@ -1,0 +1,359 @@
+"""The trainer's end of a stream over ZeroMQ."""
+
+import math
+import os
+import socket as network
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Set
+from contextlib import suppress
+from hmac import compare_digest
+from itertools import islice
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import zmq
+
+from infra.errors import StreamError, storage_errors
+from infra.streaming.frames import (
+    WIRE,
+    Delivery,
+    Hello,
+    StreamSpec,
+    Values,
+    Verdict,
+    frame_digest,
+)
+from infra.streaming.leftover_peer import LeftoverPeer
+from infra.streaming.leftovers import leftovers
+from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
+from infra.streaming.reception import Reception
+from infra.streaming.rendezvous import Rendezvous, check_epoch, claim, release
+from infra.streaming.sessions import Peer
+from infra.streaming.source import ClientStatus, FrameSource, Ticket
+
+__all__ = ["ZmqSource"]
+
+# How often the file, the spool and silent clients are looked after, seconds.
+_CHORES = 1.0
+# Messages that are read before the application gets them.
+_AT_ONCE = 256
+# Longest path of a Unix socket, bytes, with its final zero.
+_LONGEST = 104
+# Attempts of gone clients that are read at once; each has files open.
+_OPEN = 16
+
+
+@final
+class ZmqSource(FrameSource):
+    """Receives frames from other processes, and from the spool what clients that are gone left.
+
+    Making it claims the rendezvous file: clients turn to it, and a source that had claimed the
+    file before gets a `FencedError`.
+
+    Parameters
+    ----------
+    rendezvous
+        The file in which clients find it.
+    spec
+        The study.
+    spool
+        Folder for frames that wait; the clients' machines see it under the same path.
+    spool_limit
+        Bytes that may lie there.
+    interface
+        Network address to listen on. The default serves clients on this machine only; ``*``
+        listens on all and advertises the host's name.
+    silence
+        Seconds without a sign of life after which a client's credits go to others. Beats pause
+        while a solver holds Python's interpreter lock, and a client that was only slow loses
+        nothing.
+    verify
+        Whether the checksum of every frame is computed again on arrival. It takes about as long
+        as to receive the frame, and the transport below has checksums of its own.
+
+    Raises
+    ------
+    UserError
+        If the file belongs to another study.
+    StreamError
+        If the address cannot be used.
+    StorageAccessError
+        If the file or the spool cannot be written.
+    """
+
+    def __init__(
+        self,
+        rendezvous: Path,
+        spec: StreamSpec,
+        *,
+        spool: Path,
+        spool_limit: int = 10**10,
+        interface: str = "127.0.0.1",
+        silence: float = 10.0,
+        verify: bool = False,
+    ) -> None:
+        self._path = Path(rendezvous)
+        self._spec = spec
+        self._verify = verify
+        self._lock = threading.RLock()
+        self._reception = Reception(spec, silence)
+        self._peers: dict[bytes, _ZmqPeer] = {}
+        self._leftovers: list[LeftoverPeer] = []
+        self._chores_due = -np.inf
+        self._polling = False
+        self._closed = False
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        # Credits bound what is under way, so that ZeroMQ need not; it would drop answers.
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(self._read_end, zmq.POLLIN)
+        try:
+            with storage_errors(Path(spool)):
+                Path(spool).mkdir(parents=True, exist_ok=True)
+            self._own = claim(self._path, spec, self._bind(interface), Path(spool), spool_limit)
+        except BaseException:
+            self._free()
+            raise
+
+    @property
+    def rendezvous(self) -> Rendezvous:
+        """What the file says of this source."""
+        return self._own
+
+    def receive(self, timeout: float) -> list[tuple[Ticket, Delivery]]:
+        """Return what has come; see `FrameSource.receive`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._lock:
+                ready = self._round()
+                left = min(deadline, self._chores_due) - time.monotonic()
+                self._polling = not ready
+            if ready or time.monotonic() >= deadline:
+                self._polling = False
+                return ready
+            self._poller.poll(math.ceil(1000 * max(0.0, left)))
+            self._polling = False
+            with suppress(BlockingIOError):
+                os.read(self._read_end, 4096)
+
+    def answer(self, ticket: Ticket, verdict: Verdict, held: Set[int] = frozenset()) -> None:
+        """Say what became of a delivery; see `FrameSource.answer`."""
+        with self._lock:
+            self._reception.answer(ticket, verdict, held)
+            self._wake()
+
+    def grant(self, frames: int) -> None:
+        """Set how many frames may be in flight; see `FrameSource.grant`."""
+        with self._lock:
+            self._reception.grant(frames)
+            self._wake()
+
+    def clients(self) -> tuple[ClientStatus, ...]:
+        """Return the status of every client; see `FrameSource.clients`."""
+        with self._lock:
+            return self._reception.clients()
+
+    def close(self) -> None:
+        """Send the last answers and leave; clients keep what was not answered."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            for peer in self._leftovers:
+                peer.pump(self._reception)
+                if not peer.over:
+                    peer.close()
+            self._flush()
+            release(self._path, self._own)
+            self._free()
+
+    def _free(self) -> None:
+        self._socket.close(linger=1000)
+        self._context.term()
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+    def _bind(self, interface: str) -> tuple[str, ...]:
+        """Listen; return the addresses under which clients reach this source."""
+        try:
+            port = self._socket.bind_to_random_port(f"tcp://{interface}")
+        except zmq.ZMQError as error:
+            raise StreamError(
+                f"Expected a network address of this machine; received {interface!r} ({error}). "
+                "Use `*` for all of them."
+            ) from error
+        host = network.gethostname() if interface == "*" else interface
+        tcp = f"tcp://{host}:{port}"
+        # Unix sockets are faster; every source has one of its own, since it removes it.
+        local = self._path.absolute().parent / f".{uuid.uuid4().hex[:12]}.sock"
+        if len(os.fsencode(local)) < _LONGEST:
+            with suppress(zmq.ZMQError, OSError):
+                local.parent.mkdir(parents=True, exist_ok=True)
+                self._socket.bind(f"ipc://{local}")
+                local.chmod(0o600)
+                return (f"ipc://{local}", tcp)
+        return (tcp,)
+
+    def _round(self) -> list[tuple[Ticket, Delivery]]:
+        """Read, pass on and answer once."""
+        if time.monotonic() >= self._chores_due:
+            self._chores()
+        for _ in range(_AT_ONCE):
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            self._read(parts)
+        for leftover in self._leftovers:
+            leftover.pump(self._reception)
+        self._leftovers = [peer for peer in self._leftovers if not peer.over]
+        self._reception.allot()
+        self._flush()
+        return self._reception.take()
+
+    def _chores(self) -> None:
+        self._chores_due = time.monotonic() + _CHORES
+        check_epoch(self._path, self._own)
+        self._reception.forget_silent()
+        self._flush()  # those that leave now have their last answer first
+        self._peers = {key: p for key, p in self._peers.items() if p.session is not None}
+        if not self._leftovers:
+            # Those under way are locked, and would only be looked at in vain.
+            found = leftovers(self._own.spool, self._spec)
+            self._leftovers = [LeftoverPeer(leftover) for leftover in islice(found, _OPEN)]
+
+    def _flush(self) -> None:
+        for peer in self._peers.values():
+            for data in peer.outgoing(self._own.epoch):
+                self._socket.send_multipart((peer.identity, data))
+
+    def _read(self, parts: list[Any]) -> None:
+        """Act on one message; ignore what is none of ours."""
+        if len(parts) < 2:
+            return
+        identity, message = parts[0].bytes, unpack(parts[1].buffer)
+        if message is None:
+            return
+        kind, epoch = message[:2]
+        if epoch != self._own.epoch:
+            self._tell(identity, Kind.STALE, "epoch")
+            return
+        peer = self._peers.get(identity)
+        with suppress(*MALFORMED):
+            if kind == Kind.HELLO:
+                self._greet(identity, message)
+            elif peer is None or peer.session is None:
+                self._tell(identity, Kind.STALE, "hello")
+            else:
+                peer.seen = time.monotonic()
+                self._act(peer, message, parts[2:])
+
+    def _greet(self, identity: bytes, message: Message) -> None:
+        token, study, sample, attempt, mu, seed, start, stop = message[2:]
+        if not compare_digest(str(token), self._own.token) or study != self._spec.study:
+            self._tell(identity, Kind.REFUSED, "it is of another study, or of another run")
+        elif not (0 <= sample < self._spec.n_samples and 0 <= start < stop <= self._spec.n_values):
+            self._tell(identity, Kind.REFUSED, "its sample or its part is outside the study")
+        else:
+            peer = self._peers.get(identity)
+            if peer is None:
+                peer = self._peers[identity] = _ZmqPeer(identity, (start, stop))
+            hello = Hello(int(sample), int(attempt), mu, int(seed))
+            self._reception.hello(peer, hello)
+
+    def _act(self, peer: "_ZmqPeer", message: Message, payload: list[Any]) -> None:
+        kind = message[0]
+        if kind == Kind.FRAMES:
+            peer.goal, peer.last_step = int(message[2]), int(message[3])
+            self._frames(peer, message[4], message[5], payload)
+        elif kind == Kind.BEAT:
+            peer.goal, peer.last_step = int(message[2]), int(message[3])
+            peer.blocked_seconds, peer.spooled_bytes = float(message[4]), int(message[5])
+        elif kind == Kind.ENDING:
+            self._reception.ending(peer, bool(message[2]), str(message[3]))
+
+    def _frames(
+        self, peer: "_ZmqPeer", steps: list[int], digests: list[int], payload: list[Any]
+    ) -> None:
+        frames = []
+        vectors = [values for part in payload for values in _vectors(part.buffer, peer.part)]
+        for step, digest, values in zip(steps, digests, vectors, strict=True):
+            if self._verify and frame_digest(values) != digest:
+                self._reception.send_again(peer, step)
+            else:
+                frames.append((step, digest, values))
+        self._reception.frames(peer, frames)
+
+    def _tell(self, identity: bytes, kind: Kind, why: str) -> None:
+        self._socket.send_multipart((identity, pack(kind, self._own.epoch, why)))
+
+    def _wake(self) -> None:
+        if self._polling:
+            self._polling = False
+            os.write(self._write_end, b"\0")
+
+
+@final
+class _ZmqPeer(Peer):
+    """One connected client; what it is told is gathered, so that one message serves many frames."""
+
+    def __init__(self, identity: bytes, part: tuple[int, int]) -> None:
+        super().__init__(part)
+        self.identity = identity
+        self._messages: list[tuple[Any, ...]] = []
+        self._steps: list[int] = []
+        self._verdicts: list[int] = []
+        self._allowed = 0
+        self._changed = False
+
+    def welcome(self, verdict: Verdict, held: Set[int], answered: int, allowed: int) -> None:
+        self._allowed = allowed
+        packed = np.fromiter(held, "<i4", len(held)).tobytes()
+        self._say(Kind.WELCOME, int(verdict), packed, answered, allowed)
+
+    def answer(self, step: int, verdict: Verdict) -> None:
+        self._steps.append(step)
+        self._verdicts.append(int(verdict))
+        self._changed = True
+
+    def allow(self, frames: int) -> None:
+        self._allowed = frames
+        self._changed = True
+
+    def ended(self, verdict: Verdict) -> None:
+        self._say(Kind.ENDED, int(verdict))
+
+    def outgoing(self, epoch: int) -> list[bytes]:
+        """Return the messages for it in the order of the events, and forget them."""
+        if not self._changed and not self._messages:
+            return []
+        self._close_answers()
+        messages, self._messages = self._messages, []
+        return [pack(kind, epoch, *values) for kind, *values in messages]
+
+    def _say(self, kind: Kind, *values: Any) -> None:
+        self._close_answers()
+        self._messages.append((kind, *values))
+
+    def _close_answers(self) -> None:
+        if self._changed:
+            self._messages.append((Kind.ANSWERS, self._steps, self._verdicts, self._allowed))
+            self._steps, self._verdicts, self._changed = [], [], False
+
+
+def _vectors(buffer: Any, part: tuple[int, int]) -> Iterable[Values]:
+    """Return the frames of a message part, without a copy where they lie well."""
+    values = np.frombuffer(buffer, WIRE)
+    # ZeroMQ gives small messages any address.
+    values = values if values.flags.aligned else values.copy()
+    values.flags.writeable = False
+    size = part[1] - part[0]
+    return (values,) if values.size == size else values.reshape(-1, size)

@@ -1,0 +1,388 @@
+"""Reception: from the stream to the ledger, the journal and the inbox, in a thread of its own.
+
+The trainer may validate, write a checkpoint or wait for a GPU: frames are received, judged,
+written to the journal and answered meanwhile, as far as the inbox has room. Room becomes credits
+of the stream, so that what does not fit stays with the clients.
+"""
+
+import threading
+import time
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.errors import UserError
+from infra.streaming.frames import Delivery, Ending, Frame, Hello, Verdict
+from infra.streaming.source import FrameSource
+from surrogates.arrivals import Arrival, Design, HeldOut
+from surrogates.client_watch import ClientWatch, IntakeLimits, Report
+from surrogates.inbox import Inbox
+from surrogates.journal import Journal
+from surrogates.ledger import Ledger
+from surrogates.states import State
+
+__all__ = ["NOT_FINITE", "Intake", "IntakeLimits", "Report"]
+
+NOT_FINITE = "not-finite"
+"""Reason of a client, and of a hole, whose frames hold NaN or infinite values."""
+_POLL = 0.2
+_POLL_FULL = 0.02
+
+
+@final
+class Intake:
+    """Owns the source, the ledger, the journals and the inbox.
+
+    The methods may be called from any thread.
+
+    Parameters
+    ----------
+    source
+        Where the frames come from.
+    design
+        Which frames may come.
+    journal, held_out
+        For the samples that are trained on, and for those that validate; the latter should keep
+        everything. What they hold is received already.
+    limits
+        Bounds.
+    keep_partial
+        Whether the frames of a sample that never gets complete are trained on. If not, a sample
+        is handed over when it is complete; until then its frames are on disk only.
+    report
+        Told of events: ``hole``, ``client-silent``, ``conflict``.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        design: Design,
+        journal: Journal,
+        held_out: Journal,
+        *,
+        limits: IntakeLimits | None = None,
+        keep_partial: bool = True,
+        report: Report | None = None,
+    ) -> None:
+        self._source = source
+        self._design = design
+        self._journal = journal
+        self._held_out = held_out
+        self._limits = limits or IntakeLimits()
+        self._keep_partial = keep_partial
+        self._report: Report = report or _say_nothing
+        self._ledger = Ledger(design)
+        self._inbox = Inbox(self._limits.memory)
+        self._most = self._limits.memory // (4 * design.n_values)
+        self._validation: list[int] = []
+        self._mus: dict[int, NDArray[np.float64]] = {}
+        # Held while something is judged and written to disk; `take` never waits for that.
+        self._judging = threading.RLock()
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._recovered = False
+        self._greeted = False
+
+    @property
+    def design(self) -> Design:
+        """Which frames may come."""
+        return self._design
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger; to be read only, and exact only while nothing is received."""
+        return self._ledger
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of the samples that are trained on."""
+        return self._journal
+
+    @property
+    def source(self) -> FrameSource:
+        """Where the frames come from."""
+        return self._source
+
+    @property
+    def keeps_partial(self) -> bool:
+        """Whether the frames of samples that never get complete are trained on."""
+        return self._keep_partial
+
+    @property
+    def waiting(self) -> int:
+        """Frames that can be taken."""
+        with self._changed:
+            return len(self._inbox)
+
+    @property
+    def inbox_bytes(self) -> int:
+        """Bytes of the frames in the inbox that are in memory."""
+        with self._changed:
+            return self._inbox.nbytes
+
+    @property
+    def over(self) -> bool:
+        """Whether reception is over and everything was taken."""
+        with self._changed:
+            return self._ledger.over and not self._inbox
+
+    @property
+    def holes(self) -> dict[int, str]:
+        """Samples that were given up, with the reason."""
+        with self._changed:
+            return dict(self._ledger.holes)
+
+    def recover(self, state: State, admitted: NDArray[np.int64]) -> None:
+        """Go on from a checkpoint and from the journals; before `start`, which does it else.
+
+        Parameters
+        ----------
+        state
+            The ledger at the checkpoint; empty: there is none.
+        admitted
+            Numbers of the arrivals that were taken before the checkpoint. All others are queued
+            again.
+
+        Raises
+        ------
+        UserError
+            If the checkpoint or a journal is of another study, or frames are missing.
+        """
+        if state:
+            self._ledger.restore(state)
+        frames = [*self._journal.frames(), *self._held_out.frames()]
+        for record in sorted(frames, key=lambda record: record.number):
+            if record.number == len(self._ledger):
+                self._ledger.accept(record.key, record.digest, record.seconds)
+            elif record.number > len(self._ledger):
+                raise UserError(
+                    f"Expected frame {len(self._ledger)} in {self._journal.folder}; the next one "
+                    f"there is {record.number}. Start from the newest checkpoint of this run."
+                )
+        for sample, reason in {**self._journal.holes(), **self._held_out.holes()}.items():
+            self._ledger.close(sample, reason)
+        self._queue_again(admitted)
+        self._recovered = True
+
+    def start(self) -> None:
+        """Begin to receive."""
+        if not self._recovered:
+            self.recover({}, np.empty(0, np.int64))
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End reception and wait for its thread; frames that were not answered are not lost."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def take(self, limit: int) -> list[Arrival]:
+        """Take out up to `limit` frames of the samples that are trained on.
+
+        Raises
+        ------
+        UserError
+            If no client came in time.
+        RomflowError
+            What ended reception, for example a full disk or another trainer.
+        """
+        with self._changed:
+            self._raise_error()
+            entries = self._inbox.take(limit)
+            self._changed.notify_all()
+        return [entry if isinstance(entry, Arrival) else self.read(entry) for entry in entries]
+
+    def read(self, number: int) -> Arrival:
+        """Read an arrival from the journal; raises as `Journal.read`."""
+        record, mu, values = self._journal.read(number)
+        return Arrival(number, record.key, values, mu, self._design.times[record.key.step])
+
+    def take_validation(self) -> list[HeldOut]:
+        """Return the validation samples that became complete since the last call."""
+        with self._changed:
+            samples, self._validation = self._validation, []
+            numbers = [self._ledger.numbers(sample).tolist() for sample in samples]
+        return [self._trajectory(sample, of) for sample, of in zip(samples, numbers, strict=True)]
+
+    def wait(self, timeout: float) -> None:
+        """Return when something can be taken, reception is over or failed, or after `timeout`."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._inbox or self._ledger.over or self._error is not None, timeout
+            )
+
+    def close_sample(self, sample: int, reason: str) -> bool:
+        """Give a sample up: no further attempt will be made.
+
+        Parameters
+        ----------
+        sample
+            Its number.
+        reason
+            Why.
+
+        Returns
+        -------
+        bool
+            False if it is complete, was given up before, or is not of this study.
+        """
+        with self._judging:
+            if not self._ledger.knows(sample) or self._ledger.settled(sample):
+                return False
+            journal = self._journal_of(sample)
+            journal.append_hole(len(self._ledger), sample, reason, seconds=time.time())
+            with self._changed:
+                self._ledger.close(sample, reason)
+                self._changed.notify_all()
+        self._report("hole", sample=sample, reason=reason)
+        return True
+
+    def ingest(self, delivery: Delivery) -> tuple[Verdict, frozenset[int]]:
+        """Judge a delivery, and make safe what is accepted.
+
+        Returns
+        -------
+        verdict, held
+            What to answer.
+
+        Raises
+        ------
+        StorageFullError, StorageAccessError
+            If it cannot be made safe; then there is no answer.
+        """
+        with self._judging:
+            self._greeted = True
+            match delivery:
+                case Hello():
+                    return self._greet(delivery)
+                case Frame():
+                    return self._judge(delivery), frozenset()
+                case Ending():
+                    if delivery.reason == NOT_FINITE:
+                        self.close_sample(delivery.sample, NOT_FINITE)
+                    return Verdict.ACCEPTED, frozenset()
+
+    def state(self) -> State:
+        """Return the ledger, for `recover`, after flushing what it speaks of to the device."""
+        with self._judging:
+            state = self._ledger.state()
+        # Without the lock: reception goes on while the device writes.
+        self._journal.flush()
+        self._held_out.flush()
+        return state
+
+    def _greet(self, hello: Hello) -> tuple[Verdict, frozenset[int]]:
+        if not self._ledger.knows(hello.sample):
+            return Verdict.REFUSED, frozenset()
+        if self._ledger.settled(hello.sample):
+            return Verdict.DUPLICATE, self._ledger.held(hello.sample)
+        mu = self._design.mu(hello.sample, hello.mu)
+        if mu is None:
+            return Verdict.REFUSED, frozenset()
+        self._mus[hello.sample] = mu
+        return Verdict.ACCEPTED, self._ledger.held(hello.sample)
+
+    def _judge(self, frame: Frame) -> Verdict:
+        if frame.values.size != self._design.n_values:
+            return Verdict.REFUSED
+        verdict, sample = self._ledger.judge(frame.key, frame.digest), frame.key.sample
+        if verdict is Verdict.DIFFERENT:
+            self._report("conflict", sample=sample, attempt=frame.key.attempt, step=frame.key.step)
+        if verdict is not Verdict.ACCEPTED:
+            return verdict
+        mu = self._mus.get(sample, self._design.mus.get(sample))
+        if mu is None:
+            return Verdict.REFUSED
+        if not _finite(frame.values):
+            self.close_sample(sample, NOT_FINITE)
+            return Verdict.REFUSED
+        self._accept(frame, mu)
+        return verdict
+
+    def _accept(self, frame: Frame, mu: NDArray[np.float64]) -> None:
+        key, seconds, number = frame.key, time.time(), len(self._ledger)
+        journal = self._journal_of(key.sample)
+        journal.append(number, key, frame.values, mu, digest=frame.digest, seconds=seconds)
+        with self._changed:
+            self._ledger.accept(key, frame.digest, seconds)
+            if key.sample in self._design.training and self._keep_partial:
+                time_ = self._design.times[key.step]
+                self._inbox.put(Arrival(number, key, frame.values, mu, time_))
+            if self._ledger.complete(key.sample):
+                self._complete(key.sample)
+            self._changed.notify_all()
+
+    def _complete(self, sample: int) -> None:
+        self._mus.pop(sample, None)
+        if sample in self._design.validation:
+            self._validation.append(sample)
+        elif not self._keep_partial:
+            self._inbox.put_numbers(self._ledger.numbers(sample).tolist())
+
+    def _journal_of(self, sample: int) -> Journal:
+        return self._held_out if sample in self._design.validation else self._journal
+
+    def _trajectory(self, sample: int, numbers: list[int]) -> HeldOut:
+        times = np.array(self._design.times)
+        values = np.empty((len(times), self._design.n_values), dtype=np.float32)
+        mu = np.empty(0)
+        for row, number in zip(values, numbers, strict=True):
+            _, mu, row[:] = self._held_out.read(number)
+        return HeldOut(sample, mu, times, values)
+
+    def _queue_again(self, admitted: NDArray[np.int64]) -> None:
+        """Queue what was accepted but not taken before the checkpoint."""
+        lines = self._ledger.lines
+        wanted = np.isin(lines["sample"], sorted(self._design.training))
+        wanted[admitted] = False
+        if not self._keep_partial:
+            whole = [s for s in self._design.training if self._ledger.complete(s)]
+            wanted &= np.isin(lines["sample"], whole)
+        self._inbox.put_numbers(np.flatnonzero(wanted).tolist())
+        complete = (s for s in sorted(self._design.validation) if self._ledger.complete(s))
+        self._validation = list(complete)
+
+    def _run(self) -> None:
+        try:
+            self._receive_until_stopped()
+        except Exception as error:  # noqa: BLE001 - the trainer's thread raises it, see `take`
+            with self._changed:
+                self._error = error
+                self._changed.notify_all()
+
+    def _receive_until_stopped(self) -> None:
+        watch = ClientWatch(self._limits, self._source.clients, self._report)
+        granted = -1
+        while not self._stopping.is_set():
+            room = self._room()
+            if room != granted:
+                self._source.grant(room)
+                granted = room
+            for ticket, delivery in self._source.receive(_POLL if room > 1 else _POLL_FULL):
+                verdict, held = self.ingest(delivery)
+                self._source.answer(ticket, verdict, held)
+            watch.look(anyone=self._greeted or self._ledger.over)
+
+    def _room(self) -> int:
+        """Return how many frames may be under way; at least one if the inbox is empty."""
+        with self._changed:
+            return max(self._most - len(self._inbox), 0 if self._inbox else 1)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _finite(values: NDArray[np.float32]) -> bool:
+    # A sum is quicker than a mask, and a single bad number spoils it; it may overflow, however.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
+
+
+def _say_nothing(_event: str, **_values: Any) -> None:
+    pass

@@ -1,0 +1,1 @@
+"""Networks of the surrogates, one architecture per file; `surrogates.architectures` names them."""
