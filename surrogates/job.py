@@ -51,7 +51,7 @@ class TrainingJob(BaseModel):
     study : digest that names the study and its version, as in the stream's `StreamSpec`
     dataset : folder of the dataset: description, samples and mesh; its arrays may be empty
     run : folder of this training: checkpoints, journal, spool, history, model
-    code : folder whose git commit goes into the lineage
+    code : folder whose git commit goes into the lineage; without it the working folder
     rendezvous : file in which simulations find the trainer
     replay : folder of an earlier run that kept its journal
     samples : samples to train on
@@ -67,7 +67,7 @@ class TrainingJob(BaseModel):
     study: str = Field(min_length=1)
     dataset: Path
     run: Path
-    code: Path
+    code: Path = Path()
     rendezvous: Path | None = None
     replay: Path | None = None
     samples: tuple[int, ...] = Field(min_length=1)
