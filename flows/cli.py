@@ -140,12 +140,12 @@ def show(
     frame
         Number of the frame; negative ones count from the end; default the last one.
     field
-        What to draw: speed, vorticity or pressure of a flow, the name of an array of a steady
+        What to draw: speed, vorticity or pressure of a flow, the name of an array of any other
         dataset; default several fields.
     output
         PNG file of the picture; default in the dataset's folder.
     animation
-        GIF file of the whole trajectory of a flow.
+        GIF file of the whole trajectory, of a problem in time.
     catalog
         Folder of the catalogue.
     """

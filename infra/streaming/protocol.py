@@ -28,7 +28,7 @@ __all__ = ["MALFORMED", "Kind", "Message", "pack", "unpack"]
 type Message = list[Any]
 
 # What the fields of a message that somebody else has made up may raise.
-MALFORMED = (TypeError, ValueError, LookupError, AssertionError)
+MALFORMED = (TypeError, ValueError, LookupError)
 
 
 @final

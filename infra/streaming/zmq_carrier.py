@@ -145,8 +145,10 @@ class Carrier:
                 break
             message = unpack(data)
             if message is not None:
-                with suppress(*MALFORMED):
+                try:
                     self._take(message)
+                except MALFORMED as error:
+                    self._outbox.refuse(f"its message cannot be read ({error})")
         if time.monotonic() >= self._beat_due:
             self._beat()
         self._send_frames()

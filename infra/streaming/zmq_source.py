@@ -247,7 +247,7 @@ class ZmqSource(FrameSource):
             self._tell(identity, Kind.STALE, "epoch")
             return
         peer = self._peers.get(identity)
-        with suppress(*MALFORMED):
+        try:
             if kind == Kind.HELLO:
                 self._greet(identity, message)
             elif peer is None or peer.session is None:
@@ -255,6 +255,8 @@ class ZmqSource(FrameSource):
             else:
                 peer.seen = time.monotonic()
                 self._act(peer, message, parts[2:])
+        except MALFORMED as error:
+            self._tell(identity, Kind.REFUSED, f"its message cannot be read ({error})")
 
     def _greet(self, identity: bytes, message: Message) -> None:
         token, study, sample, attempt, mu, seed, start, stop = message[2:]

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
+import numpy as np
 import pytest
+import zmq
 
 from infra.streaming.client import ClientLimits, connect
-from infra.streaming.frames import StreamSpec
+from infra.streaming.frames import StreamSpec, Verdict, frame_digest
+from infra.streaming.protocol import Kind, Message, pack, unpack
 from infra.streaming.testing import Application, SmallLedger, values_of, wait_for
 from infra.streaming.zmq_source import ZmqSource
 
@@ -208,10 +211,6 @@ def test_a_client_that_was_silent_for_long_loses_nothing(
 def test_strangers_are_ignored_or_turned_away(
     path: Path, spec: StreamSpec, ledger: SmallLedger
 ) -> None:
-    import zmq
-
-    from infra.streaming.protocol import Kind, pack, unpack
-
     with source_at(path, spec) as source, zmq.Context() as context:
         known = source.rendezvous
         with Application(source, ledger), context.socket(zmq.DEALER) as stranger:
@@ -220,19 +219,57 @@ def test_strangers_are_ignored_or_turned_away(
             stranger.send_multipart([b"\xc1 noise"])
             stranger.send_multipart([b""])
             stranger.send_multipart([pack(Kind.FRAMES, known.epoch, 1, 0, [0], [0]), b"12345678"])
-            assert (unpack(stranger.recv()) or [])[2] == "hello"
+            assert heard(stranger)[2] == "hello"
             stranger.send_multipart([pack(Kind.BEAT, known.epoch - 1, 1, 0, 0.0, 0)])
-            assert (unpack(stranger.recv()) or [])[2] == "epoch"
-            for token, study in (("wrong", spec.study), (known.token, "study-2")):
-                hello = (token, study, 0, 1, {}, 0, 0, spec.n_values)
+            assert heard(stranger)[2] == "epoch"
+            for token, study, sample, why in (
+                ("wrong", spec.study, 0, "another run"),
+                (known.token, "study-2", 0, "another study"),
+                (known.token, spec.study, 9, "outside the study"),
+                (known.token, spec.study, "x", "cannot be read"),
+            ):
+                hello = (token, study, sample, 1, {}, 0, 0, spec.n_values)
                 stranger.send_multipart([pack(Kind.HELLO, known.epoch, *hello)])
-                assert "another study" in (unpack(stranger.recv()) or [])[2]
-            stranger.send_multipart(
-                [pack(Kind.HELLO, known.epoch, known.token, spec.study, 9, 1, {}, 0, 0, 6)]
-            )
-            assert "outside the study" in (unpack(stranger.recv()) or [])[2]
+                assert why in heard(stranger)[2]
     assert not ledger.hellos
     assert not ledger.delivered
+
+
+def test_a_frame_that_was_damaged_on_the_way_is_asked_for_again(
+    path: Path, spec: StreamSpec, ledger: SmallLedger
+) -> None:
+    vector = values_of(spec, 0, 5).astype("f4")
+    digest = frame_digest(vector)
+    with source_at(path, spec, verify=True) as source, zmq.Context() as context:
+        known = source.rendezvous
+        with Application(source, ledger), context.socket(zmq.DEALER) as client:
+            client.linger = 0
+            client.connect(known.endpoints[-1])
+            hello = (known.token, spec.study, 0, 1, {}, 0, 0, spec.n_values)
+            client.send_multipart([pack(Kind.HELLO, known.epoch, *hello)])
+            assert heard(client)[:1] == [Kind.WELCOME]
+            head = pack(Kind.FRAMES, known.epoch, 2, 5, [5], [digest])
+            client.send_multipart([head, (vector + 1.0).tobytes()])
+            assert answer_of(client) == ([5], [Verdict.STALE])
+            client.send_multipart([head, np.concatenate([vector, vector]).tobytes()])
+            assert "cannot be read" in heard(client)[2]
+            client.send_multipart([head, vector.tobytes()])
+            assert answer_of(client) == ([5], [Verdict.ACCEPTED])
+    ledger.assert_holds(0, {5})
+
+
+def heard(socket: "zmq.Socket[bytes]") -> Message:
+    assert socket.poll(20_000), "the source says nothing"
+    message = unpack(socket.recv())
+    assert message is not None
+    return message
+
+
+def answer_of(socket: "zmq.Socket[bytes]") -> tuple[list[int], list[int]]:
+    """Return the next answer to a frame; credits alone come in the same kind of message."""
+    while not (message := heard(socket))[2]:
+        assert message[0] == Kind.ANSWERS
+    return message[2], message[3]
 
 
 def test_a_thread_of_the_stream_lives_as_long_as_its_stream(
