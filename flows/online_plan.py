@@ -87,6 +87,7 @@ def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> Onli
         samples=tuple(range(training.study.sampling.samples)),
         validation=training.held_out,
         bounds={p.name: (p.low, p.high) for p in made.space.parameters},
+        logarithmic=tuple(p.name for p in made.space.parameters if p.scale == "log"),
         model=training.model,
         reservoir=training.reservoir,
         reception=training.reception.model_copy(update={"drain": True})

@@ -59,7 +59,9 @@ def predict(
     model : folder of a saved surrogate, or of its training
     given : ``name=value`` for each parameter
     times : output times, s; none for the last one of the training
-    start : NPZ file with the fields at the first time, for an autoregressive surrogate
+    start : NPZ file with the fields at the time ``time`` in it (s, default the first output time
+        of the training), for an autoregressive surrogate; it goes on from there in the training's
+        steps, so that all times must be output times of the training
     output : NPZ file that receives parameters, times and fields
     picture : PNG file that receives the fields at the last time
 
@@ -74,10 +76,12 @@ def predict(
     surrogate = _load(model)
     mu = _parameters(surrogate.inputs.names[:-1], given)
     at = np.array(times if times else [surrogate.inputs.high[-1]], dtype=np.float64)
-    first = _start(surrogate, start)
+    steps = surrogate.autoregressive
+    grid, chosen, first = _way(surrogate, at, start) if steps else _direct(at, start)
     begun = time.perf_counter()
-    frames = _frames(surrogate, mu, at, first)
+    frames = _frames(surrogate, mu, grid, first)[chosen]
     seconds = time.perf_counter() - begun
+    at = grid[chosen]
     slices = surrogate.space.slices
     found = Prediction(
         mu=mu,
@@ -128,11 +132,51 @@ def _parameters(names: Sequence[str], given: Sequence[str]) -> dict[str, float]:
     return {name: mu[name] for name in names}
 
 
-def _start(surrogate: "Surrogate", path: Path | None) -> NDArray[np.float32] | None:
-    if not surrogate.autoregressive:
-        if path is not None:
-            raise UserError("--start: expected none, for this surrogate needs no state")
-        return None
+def _direct(at: NDArray[np.float64], start: Path | None) -> _Way:
+    if start is not None:
+        raise UserError("--start: expected none, for this surrogate needs no state")
+    return at, np.arange(len(at)), None
+
+
+def _way(surrogate: "Surrogate", at: NDArray[np.float64], start: Path | None) -> _Way:
+    """Return the times to step through, which of them are asked for, and the first frame."""
+    grid = np.array(surrogate.inputs.output_times, dtype=np.float64)
+    if not grid.size:
+        raise UserError(
+            "Expected a card with the output times of the training, from one to the next of which "
+            "this surrogate steps; received none. Train it again."
+        )
+    begun, frame = _start(surrogate, start)
+    first = 0 if begun is None else _place(grid, begun, f"--start {start}: time")
+    places = np.array([_place(grid, t, "--time") for t in at.tolist()])
+    early = at[places < first]
+    if early.size:
+        raise UserError(
+            f"--time: expected times from that of --start on, {grid[first]:g} s, received "
+            f"{early[0]:g} s. Start earlier, or ask for a later time."
+        )
+    return grid[first : places.max() + 1], places - first, frame
+
+
+def _place(grid: NDArray[np.float64], t: float, entry: str) -> int:
+    """Return the place of a time among the output times."""
+    near = int(np.abs(grid - t).argmin())
+    interval = np.diff(grid).min(initial=np.inf)
+    slack = _SLACK * (interval if np.isfinite(interval) else abs(grid[near]))
+    if not abs(grid[near] - t) <= slack:
+        around = sorted({*grid[grid < t][-1:].tolist(), *grid[grid > t][:1].tolist()})
+        nearest = " or ".join(f"{value:.9g}" for value in around or grid[[0, -1]].tolist())
+        raise UserError(
+            f"{entry}: expected one of the {grid.size} output times of the training, "
+            f"{grid[0]:g} to {grid[-1]:g} s, received {t:.9g}; the nearest: {nearest}"
+        )
+    return near
+
+
+def _start(
+    surrogate: "Surrogate", path: Path | None
+) -> tuple[float | None, NDArray[np.float32]]:
+    """Return time and values of the frame to go on from."""
     fields = surrogate.space.fields
     names = ", ".join(info.name for info in fields)
     if path is None:
@@ -140,19 +184,43 @@ def _start(surrogate: "Surrogate", path: Path | None) -> NDArray[np.float32] | N
             f"--start: expected an NPZ file with the fields ({names}) at the first of the times, "
             "for this surrogate goes on from a state; received none"
         )
-    try:
-        with storage_errors(path), np.load(path, allow_pickle=False) as arrays:
-            parts = [np.asarray(arrays[info.name], np.float32).ravel() for info in fields]
-    except (OSError, ValueError, KeyError) as error:
+    arrays = _arrays(path, names)
+    missing = [info.name for info in fields if info.name not in arrays]
+    if missing:
         raise UserError(
-            f"--start {path}: expected the fields {names}, received: {error}"
-        ) from error
+            f"--start {path}: expected the fields {names}, received none of {', '.join(missing)}"
+        )
+    begun = arrays.get("time")
+    if begun is not None and begun.size != 1:
+        raise UserError(f"--start {path}: expected one `time`, received {begun.size}")
+    parts = [arrays[info.name].ravel() for info in fields]
     for info, part in zip(fields, parts, strict=True):
         if len(part) != info.size:
             raise UserError(
                 f"--start {path}: expected {info.size} values of {info.name}, received {len(part)}"
             )
-    return np.concatenate(parts)
+        if not np.isfinite(part).all():
+            raise UserError(
+                f"--start {path}: expected finite values of {info.name} in float32, received some "
+                "that are NaN or infinite"
+            )
+    return None if begun is None else float(begun.item()), np.concatenate(parts)
+
+
+def _arrays(path: Path, names: str) -> dict[str, NDArray[Any]]:
+    """Read the numbers of an NPZ file: the time in double, all else in single precision."""
+    try:
+        with storage_errors(path), np.errstate(over="ignore"), path.open("rb") as file:
+            # Not `np.load`, which returns something else for every other kind of file.
+            with NpzFile(file, allow_pickle=False) as stored:
+                return {
+                    name: np.asarray(stored[name], np.float64 if name == "time" else np.float32)
+                    for name in stored.files
+                }
+    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, error) as problem:
+        raise UserError(
+            f"--start {path}: expected an NPZ file with the fields {names}, received: {problem}"
+        ) from problem
 
 
 def _frames(

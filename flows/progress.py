@@ -79,6 +79,10 @@ class Follower:
             messages=tuple(_messages(events, steady=self.plan.steady)),
         )
 
+    def computed(self, sample: int) -> bool:
+        """Return whether a sample was seen to be computed, or to be there already."""
+        return self._state.get(sample) == "committed"
+
     def _new_events(self, number: int) -> Sequence[dict[str, Any]]:
         chunk = next(c for c in self.plan.chunks if c.number == number)
         events, self._offsets[number] = new_events(chunk.log, self._offsets[number])

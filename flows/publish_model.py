@@ -15,7 +15,6 @@ from flows.figures.model_fields import comparison_figure
 from flows.model_card import example_patches, model_card
 from flows.online_study import OnlineStudy
 from infra.errors import storage_errors
-from infra.records import FailureRecord
 from infra.zarr_store import open_store
 
 __all__ = ["ModelSummary", "publish_model", "read_history"]
@@ -51,17 +50,25 @@ class ModelSummary:
     complaint: str
 
 
-def publish_model(training: OnlineStudy, problems: Sequence[str]) -> ModelSummary:
+def publish_model(
+    training: OnlineStudy,
+    problems: Sequence[str],
+    complaints: Sequence[str] = (),
+    *,
+    trained: bool = True,
+) -> ModelSummary:
     """Write card and figures of what was trained, and say what is missing.
 
     Parameters
     ----------
     training : its folder exists
     problems : what went wrong
+    complaints : what else is to be said, about the archive
+    trained : whether this run's trainer came to its end: a surrogate in the folder is older else
     """
     paths = training.paths
     card_file = paths.model / "card.json"
-    if not card_file.is_file():
+    if not (trained and card_file.is_file()):
         lines = problems or ["the trainer left no surrogate, and no reason; see its log"]
         place, text = str(training.folder), "\n".join(lines)
         return ModelSummary(training.name, place, "", "", None, None, 0, 0, 0.0, 0.0, text)
@@ -84,7 +91,7 @@ def publish_model(training: OnlineStudy, problems: Sequence[str]) -> ModelSummar
         items=int(metrics.get("items", 0)),
         mean_views=metrics.get("visits", 0) / max(metrics.get("items", 0), 1),
         seconds=_last(history, "seconds"),
-        complaint=_complaint(open_store(training.data.dataset).failures(), problems),
+        complaint="\n".join([*complaints, *_complaint(training, metrics, problems)]),
     )
 
 
@@ -118,14 +125,19 @@ def _last(history: Mapping[str, np.ndarray], name: str) -> float:
     return float(known[-1]) if len(known) else 0.0
 
 
-def _complaint(failures: Mapping[int, FailureRecord], problems: Sequence[str]) -> str:
-    if not (problems or failures):
-        return ""
+def _complaint(
+    training: OnlineStudy, metrics: Mapping[str, Any], problems: Sequence[str]
+) -> list[str]:
+    """Return why the surrogate has not seen all that it should have."""
+    failures = open_store(training.data.dataset).failures()
+    reasons = {int(sample): str(reason) for sample, reason in (metrics.get("holes") or {}).items()}
+    reasons |= {index: f"{f.reason}: {f.message}" for index, f in failures.items()}
+    if not (problems or reasons):
+        return []
     lines = ["The surrogate was trained, but not on all that was asked for:"]
     lines += [f"  {problem}" for problem in problems]
-    failed = [f"  simulation {i} failed ({f.reason}): {f.message}" for i, f in failures.items()]
+    failed = [f"  simulation {i}: {reason}" for i, reason in sorted(reasons.items())]
     lines += failed[:_SHOWN]
     if len(failed) > _SHOWN:
-        lines.append(f"  ... and {len(failed) - _SHOWN} more failed simulations")
-    lines.append("The same command goes on; --retry-failed tries failed simulations again.")
-    return "\n".join(lines)
+        lines.append(f"  ... and {len(failed) - _SHOWN} more simulations, see card.json")
+    return lines

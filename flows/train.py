@@ -5,17 +5,19 @@ either is answered by starting it again: the trainer goes on from its checkpoint
 a chunk sends what the trainer lacks. Nothing is kept in the flow itself.
 """
 
+import shutil
+import threading
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 from uuid import UUID
 
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
@@ -25,7 +27,7 @@ from flows.online_plan import OnlinePlan, check_design, prepare_online
 from flows.online_study import OnlineStudy, load_training
 from flows.progress import Follower
 from flows.publish import publish
-from flows.publish_model import ModelSummary, publish_model
+from flows.publish_model import publish_model
 from flows.trainer import run_trainer
 from flows.training_display import TrainingDisplay
 from flows.training_progress import TrainingFollower
@@ -35,47 +37,73 @@ from infra.records import FailureRecord
 from infra.streaming.rendezvous import Rendezvous
 from infra.zarr_store import open_store
 
-__all__ = ["compute_online", "train_surrogate_online"]
+__all__ = ["Ended", "compute_online", "train_surrogate_online"]
 
 # Seconds between looks at the logs, and between updates of the artifact on the server.
 _LOOK, _UPDATE = 0.25, 5.0
 
 
-@flow(name="compute-online", validate_parameters=False, persist_result=False)
-def compute_online(plan: OnlinePlan, training: OnlineStudy) -> list[Problem]:
-    """Run trainer and simulations side by side, and return what went wrong.
+@final
+@dataclass(frozen=True)
+class Ended:
+    """How trainer and simulations have ended.
 
-    The simulations are ended when the trainer has had enough.
+    Attributes
+    ----------
+    trained : whether the trainer has spent its budget and left a surrogate
+    problems : what went wrong
     """
-    run = training.study.run
-    gate = Gate()
+
+    trained: bool
+    problems: tuple[Problem, ...]
+
+
+@flow(name="compute-online", validate_parameters=False, persist_result=False)
+def compute_online(plan: OnlinePlan, training: OnlineStudy) -> Ended:
+    """Run trainer and simulations side by side, and return how they ended.
+
+    The simulations are ended when the trainer has had enough, unless they are archived.
+    """
+    run, gate, before = training.study.run, Gate(), _epoch(plan)
     try:
-        trainer = run_trainer.with_options(retries=run.retries).submit(
-            plan.job, plan.log, gate, return_state=False
+        trainer = _Job(
+            run_trainer.with_options(retries=run.retries).submit(
+                plan.job, plan.log, gate, return_state=False
+            )
         )
-        if not _trainer_listens(plan, trainer):
-            return [problem for problem in (problem_of(trainer),) if problem]
+        if not _trainer_listens(plan, trainer, before):
+            problem = problem_of(trainer.future)
+            return Ended(problem is None, (problem,) if problem else ())
         attempt = run_chunk.with_options(retries=run.retries)
         chunks = [
-            attempt.submit(chunk.number, chunk, run.ranks, gate, return_state=False)
+            _Job(attempt.submit(chunk.number, chunk, run.ranks, gate, return_state=False))
             for chunk in plan.simulations.chunks
         ]
         _follow(plan, training, trainer, chunks)
-        enough = trainer.state.is_final()
-        if enough:
-            gate.close()
-        found = [] if enough else [p for f in chunks if (p := problem_of(f))]
-        return [*found, *(p for p in (problem_of(trainer),) if p)]
+        # Whoever is still at work now is not needed any more: that he is ended is no problem.
+        found = [problem_of(chunk.future) for chunk in chunks if chunk.ended.is_set()]
+        failed = problem_of(trainer.future)
+        problems = [problem for problem in (failed, *found) if problem]
+        return Ended(failed is None, tuple(problems))
     finally:
-        # Nothing is left unless this flow is being cancelled or has failed.
+        # Nothing is left unless the trainer has had enough, or this flow is being cancelled.
         gate.close()
 
 
-def _trainer_listens(plan: OnlinePlan, trainer: PrefectFuture[Any]) -> bool:
+@final
+class _Job:
+    """A task's future that tells its end without asking the server."""
+
+    def __init__(self, future: PrefectFuture[Any]) -> None:
+        self.future = future
+        self.ended = threading.Event()
+        future.add_done_callback(lambda _: self.ended.set())
+
+
+def _trainer_listens(plan: OnlinePlan, trainer: _Job, before: int) -> bool:
     """Wait until a new trainer has written the rendezvous; False if it ended before."""
-    before = _epoch(plan)
     while _epoch(plan) == before:
-        if wait([trainer], timeout=_LOOK).done:
+        if trainer.ended.wait(_LOOK):
             return False
     return True
 
@@ -87,54 +115,50 @@ def _epoch(plan: OnlinePlan) -> int:
         return 0
 
 
-def _follow(
-    plan: OnlinePlan,
-    training: OnlineStudy,
-    trainer: PrefectFuture[Any],
-    chunks: Sequence[PrefectFuture[Any]],
-) -> None:
-    """Show progress until the trainer has ended; tell it what will never come."""
+def _follow(plan: OnlinePlan, training: OnlineStudy, trainer: _Job, chunks: Sequence[_Job]) -> None:
+    """Show progress until the trainer has ended, and the archive is complete; tell it of losses."""
     items = training.study.sampling.samples * max(plan.simulations.n_frames, 1)
     simulations = Follower(plan.simulations)
     learning = TrainingFollower(plan.log, training.training.planned_steps(items))
     logger = get_run_logger()
     artifact = create_progress_artifact(0.0, description=f"Training of {plan.folder.name}")
     assert isinstance(artifact, UUID), "a coroutine only inside asynchronous flows"
-    told, lost, updated = False, list[int](), time.monotonic()
+    lost, updated = list[int](), time.monotonic()
     frames = plan.simulations.n_samples * max(plan.simulations.n_frames, 1)
-    with TrainingDisplay(frames) as display:
-        pending = True
-        while pending:
-            pending = bool(wait([trainer], timeout=_LOOK).not_done)
-            now, lessons = simulations.look(), learning.look()
-            display.show(now, lessons)
-            for message in (*now.messages, *lessons.messages):
-                logger.info(message)
-            if not told and all(f.state.is_final() for f in chunks):
-                told, lost = True, _give_up(plan, chunks)
-            if not pending or time.monotonic() - updated > _UPDATE:
-                update_progress_artifact(artifact, 100.0 * lessons.fraction)
-                updated = time.monotonic()
-    open_store(plan.simulations.root).forgive(lost)
+    try:
+        with TrainingDisplay(frames) as display:
+            pending = told = False
+            while not told or pending:
+                pending = not trainer.ended.wait(_LOOK)
+                computed = all(chunk.ended.is_set() for chunk in chunks)
+                now, lessons = simulations.look(), learning.look()
+                display.show(now, lessons)
+                for message in (*now.messages, *lessons.messages):
+                    logger.info(message)
+                if computed and not told:
+                    told, lost = True, _give_up(plan, simulations)
+                if not pending and not training.archive:
+                    told = True
+                if not pending or time.monotonic() - updated > _UPDATE:
+                    update_progress_artifact(artifact, 100.0 * lessons.fraction)
+                    updated = time.monotonic()
+    finally:
+        # Another run may compute them.
+        open_store(plan.simulations.root).forgive(lost)
 
 
-def _give_up(plan: OnlinePlan, chunks: Sequence[PrefectFuture[Any]]) -> list[int]:
+def _give_up(plan: OnlinePlan, simulations: Follower) -> list[int]:
     """Record the samples of chunks that ended early as failed: the trainer waits for them else.
 
     Returns
     -------
     list of int
-        The samples, to be forgiven when the trainer has ended: another run may compute them.
+        The samples, to be forgiven when the trainer has ended.
     """
     store = open_store(plan.simulations.root)
-    done = store.committed() | set(store.failures())
-    lost = [
-        sample
-        for chunk, future in zip(plan.simulations.chunks, chunks, strict=True)
-        if not future.state.is_completed()
-        for sample in chunk.samples
-        if sample not in done
-    ]
+    asked = [sample for chunk in plan.simulations.chunks for sample in chunk.samples]
+    failed = store.failures()
+    lost = [i for i in asked if not simulations.computed(i) and i not in failed]
     code = Path(__file__).resolve().parents[1]
     for index in lost:
         sample = store.samples[index]
@@ -179,21 +203,16 @@ def _train(training: OnlineStudy, retry_failed: bool) -> State[dict[str, Any]]:
     plan = prepare_online(training, retry_failed=retry_failed)
     workers = training.study.run.workers + 1
     runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers)
-    compute = compute_online.with_options(task_runner=runner)
-    problems = compute(plan, training)
-    if training.archive:
-        publish(training.data, [problem.message for problem in problems])
-    return _ended(publish_model(training, _texts(problems)), problems)
-
-
-def _ended(summary: ModelSummary, problems: Sequence[Problem]) -> State[dict[str, Any]]:
+    ended = compute_online.with_options(task_runner=runner)(plan, training)
+    texts = list(dict.fromkeys(problem.message for problem in ended.problems))
+    complaints = [publish(training.data, texts).complaint] if training.archive else []
+    if ended.trained:
+        # Whatever simulations have left there, nobody will read it.
+        shutil.rmtree(training.paths.spool, ignore_errors=True)
+    summary = publish_model(training, texts, [c for c in complaints if c], trained=ended.trained)
     data = asdict(summary)
-    if summary.complaint:
-        kinds = {problem.kind for problem in problems}
-        name = next((kind for kind in (STORAGE, REFUSED) if kind in kinds), INCOMPLETE)
-        return Failed(name=name, message=summary.complaint, data=data)
-    return Completed(data=data, message=f"{summary.name}: trained")
-
-
-def _texts(problems: Iterable[Problem]) -> list[str]:
-    return list(dict.fromkeys(problem.message for problem in problems))
+    if not summary.complaint:
+        return Completed(data=data, message=f"{summary.name}: trained")
+    kinds = {problem.kind for problem in ended.problems}
+    name = next((kind for kind in (STORAGE, REFUSED) if kind in kinds), INCOMPLETE)
+    return Failed(name=name, message=summary.complaint, data=data)

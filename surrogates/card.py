@@ -29,7 +29,7 @@ class ModelCard(BaseModel):
     architecture, mode, settings
         From which the network is built.
     inputs
-        Names and ranges of the inputs, in their order.
+        Names and ranges of the inputs, in their order, and the output times of the training.
     space
         Fields with units, and what is prescribed: `FieldSpace.describe`.
     n_parameters

@@ -1,6 +1,7 @@
 """From the description of a dataset to what a surrogate needs: fields, mesh, ranges of inputs."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -87,8 +88,9 @@ def input_spec_of(
             f"Expected bounds of the parameters {names}; received them for {unknown}. Remove them."
         )
     ranges = {name: _range(description, name) for name in names} | dict(bounds or {})
-    times = description.times
-    return InputSpec.of(ranges, (times[0], times[-1]) if times else (0.0, 0.0))
+    times = tuple(float(t) for t in description.times)
+    made = InputSpec.of(ranges, (times[0], times[-1]) if times else (0.0, 0.0))
+    return replace(made, output_times=times)
 
 
 def _location(spec: ArraySpec) -> str:

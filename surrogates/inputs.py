@@ -12,6 +12,7 @@ whose range is one point becomes 0.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self, final
 
 import numpy as np
@@ -40,17 +41,22 @@ class InputSpec:
         Ranges, in the inputs' units.
     logarithmic
         Names of the inputs that are scaled by their logarithm.
+    output_times
+        Times of the frames in the training, s, ascending: a surrogate in autoregressive mode
+        steps from one to the next. Empty where they are not known.
 
     Raises
     ------
     UserError
-        If lengths differ, the last name is not ``"time"``, or a range is not one.
+        If lengths differ, the last name is not ``"time"``, a range is not one, or the output
+        times do not ascend.
     """
 
     names: tuple[str, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
     logarithmic: tuple[str, ...] = ()
+    output_times: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.names[-1:] != (TIME,) or len(set(self.names)) != len(self.names):
@@ -64,6 +70,10 @@ class InputSpec:
             )
         for name, low, high in zip(self.names, self.low, self.high, strict=True):
             self._check_range(name, low, high)
+        if not all(early < late for early, late in pairwise(self.output_times)):
+            raise UserError(
+                f"Expected output times that ascend; received {list(self.output_times)}."
+            )
 
     @classmethod
     def of(

@@ -204,14 +204,15 @@ class ZmqSource(FrameSource):
 
     def _round(self) -> list[tuple[Ticket, Delivery]]:
         """Read, pass on and answer once."""
-        if time.monotonic() >= self._chores_due:
-            self._chores()
         for _ in range(_AT_ONCE):
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             self._read(parts)
+        # After reading: a source that was busy elsewhere must not take its clients for silent.
+        if time.monotonic() >= self._chores_due:
+            self._chores()
         for leftover in self._leftovers:
             leftover.pump(self._reception)
         self._leftovers = [peer for peer in self._leftovers if not peer.over]

@@ -122,6 +122,28 @@ def test_a_killed_part_is_replaced_and_nothing_is_lost_or_doubled(
     assert metrics["validation_frames"] == 2 * 41
 
 
+@pytest.mark.mpi
+def test_simulations_that_are_lost_for_good_are_told_and_not_waited_for(
+    folder: Any, until: Until
+) -> None:
+    slow = {"time": {"end": 0.4, "frames": 41, "step": 0.0005}}
+    file = written(folder, study={**slow, "run": {**TINY["study"]["run"], "retries": 0}})
+    run = folder.start("run", "train-surrogate-online", "--training", file)
+    journal = folder.path / "models" / "tiny" / "journal"
+    until(lambda: journal.is_dir() and any(p.stat().st_size for p in journal.iterdir()), "frames")
+    own = psutil.Process(run.pid)
+    jobs = [c for c in own.children(recursive=True) if "solvers" in c.cmdline()]
+    jobs[-1].send_signal(signal.SIGKILL)
+    done = folder.wait(run)
+    assert done.returncode == 1, done.stderr
+    assert "its MPI job ended with code" in done.stderr
+    metrics = card_of(folder)["metrics"]
+    assert metrics["holes"]
+    assert metrics["never_seen"] == 0
+    # What the flow has recorded only to tell the trainer is no failure of a sample.
+    assert not open_store(folder.path / "models" / "tiny" / "stream").failures()
+
+
 @pytest.mark.server
 def test_the_deployment_trains_the_same_surrogate(folder: Any, server: Any) -> None:
     training = load_training(str(folder.path / written(folder)))
