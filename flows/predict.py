@@ -1,13 +1,16 @@
 """`romflow predict`: a saved surrogate at given parameters and times."""
 
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
+from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from flows.figures.files import require_suffix, save, write_file
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
     from surrogates.surrogate import Surrogate
 
 __all__ = ["Prediction", "model_folder", "predict"]
+
+type _Way = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float32] | None]
+
+# In the file to start from, and in that which is written.
+_TIME = "time"
+# How far a time may be from an output time, in intervals: people give rounded numbers.
+_SLACK = 1e-3
 
 
 @final
@@ -76,8 +86,8 @@ def predict(
     surrogate = _load(model)
     mu = _parameters(surrogate.inputs.names[:-1], given)
     at = np.array(times if times else [surrogate.inputs.high[-1]], dtype=np.float64)
-    steps = surrogate.autoregressive
-    grid, chosen, first = _way(surrogate, at, start) if steps else _direct(at, start)
+    stepping = surrogate.autoregressive
+    grid, chosen, first = _way(surrogate, at, start) if stepping else _direct(at, start)
     begun = time.perf_counter()
     frames = _frames(surrogate, mu, grid, first)[chosen]
     seconds = time.perf_counter() - begun
@@ -147,7 +157,7 @@ def _way(surrogate: "Surrogate", at: NDArray[np.float64], start: Path | None) ->
             "this surrogate steps; received none. Train it again."
         )
     begun, frame = _start(surrogate, start)
-    first = 0 if begun is None else _place(grid, begun, f"--start {start}: time")
+    first = 0 if begun is None else _place(grid, begun, f"--start {start}: `{_TIME}`")
     places = np.array([_place(grid, t, "--time") for t in at.tolist()])
     early = at[places < first]
     if early.size:
@@ -173,27 +183,26 @@ def _place(grid: NDArray[np.float64], t: float, entry: str) -> int:
     return near
 
 
-def _start(
-    surrogate: "Surrogate", path: Path | None
-) -> tuple[float | None, NDArray[np.float32]]:
+def _start(surrogate: "Surrogate", path: Path | None) -> tuple[float | None, NDArray[np.float32]]:
     """Return time and values of the frame to go on from."""
     fields = surrogate.space.fields
-    names = ", ".join(info.name for info in fields)
+    names = [info.name for info in fields]
     if path is None:
         raise UserError(
-            f"--start: expected an NPZ file with the fields ({names}) at the first of the times, "
-            "for this surrogate goes on from a state; received none"
+            f"--start: expected an NPZ file with the fields ({', '.join(names)}) at an output time "
+            "(`time`, else the first), for this surrogate goes on from a state; received none"
         )
     arrays = _arrays(path, names)
-    missing = [info.name for info in fields if info.name not in arrays]
+    missing = [name for name in names if name not in arrays]
     if missing:
         raise UserError(
-            f"--start {path}: expected the fields {names}, received none of {', '.join(missing)}"
+            f"--start {path}: expected the fields {', '.join(names)}, received none of "
+            f"{', '.join(missing)}"
         )
-    begun = arrays.get("time")
+    begun = arrays.get(_TIME)
     if begun is not None and begun.size != 1:
-        raise UserError(f"--start {path}: expected one `time`, received {begun.size}")
-    parts = [arrays[info.name].ravel() for info in fields]
+        raise UserError(f"--start {path}: expected one `{_TIME}`, received {begun.size} of them")
+    parts = [arrays[name].ravel() for name in names]
     for info, part in zip(fields, parts, strict=True):
         if len(part) != info.size:
             raise UserError(
@@ -207,20 +216,24 @@ def _start(
     return None if begun is None else float(begun.item()), np.concatenate(parts)
 
 
-def _arrays(path: Path, names: str) -> dict[str, NDArray[Any]]:
-    """Read the numbers of an NPZ file: the time in double, all else in single precision."""
+def _arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Read fields in single precision, and the time in double if there is one."""
     try:
-        with storage_errors(path), np.errstate(over="ignore"), path.open("rb") as file:
-            # Not `np.load`, which returns something else for every other kind of file.
-            with NpzFile(file, allow_pickle=False) as stored:
-                return {
-                    name: np.asarray(stored[name], np.float64 if name == "time" else np.float32)
-                    for name in stored.files
-                }
-    except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, error) as problem:
+        with storage_errors(path), path.open("rb") as file, np.errstate(over="ignore"):
+            stored = np.load(file, allow_pickle=False)
+            if not isinstance(stored, NpzFile):
+                raise ValueError("a single array")
+            kinds = {**dict.fromkeys(names, np.float32), _TIME: np.float64}
+            return {
+                name: stored[name].astype(kind, casting="same_kind")
+                for name, kind in kinds.items()
+                if name in stored.files
+            }
+    except (OSError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise UserError(
-            f"--start {path}: expected an NPZ file with the fields {names}, received: {problem}"
-        ) from problem
+            f"--start {path}: expected an NPZ file with the fields {', '.join(names)}, received: "
+            f"{error}"
+        ) from error
 
 
 def _frames(
@@ -253,7 +266,7 @@ def _outside(
 
 def _write(path: Path, found: Prediction) -> None:
     memory = BytesIO()
-    arrays: dict[str, Any] = {**found.frames, "time": found.times}
+    arrays: dict[str, Any] = {**found.frames, _TIME: found.times}
     arrays |= {f"mu_{name}": np.float64(value) for name, value in found.mu.items()}
     np.savez(memory, allow_pickle=False, **arrays)
     write_file(path, memory.getvalue())

@@ -10,7 +10,7 @@ from typing import Any, final
 
 import numpy as np
 
-from infra.errors import StoreError, UserError
+from infra.errors import NotFiniteError, StoreError, UserError
 from infra.provenance import collect, utc_now
 from infra.records import FailureRecord, Provenance, Sample, SolveReport
 from infra.store import SnapshotStore
@@ -36,6 +36,8 @@ _PACKAGES = (
 )
 # Frames are reported at most this often, seconds: the log stays small.
 _INTERVAL = 0.2
+# Why a sample fails whose values are finite for the solver, but not for a trainer in float32.
+_NOT_FINITE = "not-finite"
 
 
 @final
@@ -118,7 +120,12 @@ class _ChunkRun:
         """Take a sample on rank 0; None if there is nothing to do."""
         assert self._store is not None, "rank 0 opened it"
         sample = self._store.samples[index]
-        sink = self._sink_of(self._store, sample).__enter__()
+        started = utc_now()
+        try:
+            sink = self._sink_of(self._store, sample).__enter__()
+        except NotFiniteError as error:  # an archived sample that cannot be handed on
+            self._fail(sample, error, started)
+            return None
         if sink.already_committed or index in self._store.failures():
             sink.discard()
             self._events.send("skipped", sample=index)
@@ -139,11 +146,12 @@ class _ChunkRun:
         try:
             with np.errstate(all="ignore"):  # divergence is looked for by name
                 report = self._ready_model().solve(sample, self._sink, self._progress(sample))
-        except SampleError as error:
+            # A steady solution is streamed only here.
+            on_rank_zero(self._comm, lambda: self._commit(sample, report, started))
+        except (SampleError, NotFiniteError) as error:
             failure = error
             on_rank_zero(self._comm, lambda: self._fail(sample, failure, started))
         else:
-            on_rank_zero(self._comm, lambda: self._commit(sample, report, started))
             on_rank_zero(self._comm, self._keep_learned)
 
     def _ready_model(self) -> FullOrderModel:
@@ -199,13 +207,14 @@ class _ChunkRun:
             with suppress(OSError):  # a hint for later runs, no result
                 write_learned(self._job.dataset / "jobs", self._job.number, state)
 
-    def _fail(self, sample: Sample, error: SampleError, started: str) -> None:
+    def _fail(self, sample: Sample, error: SampleError | NotFiniteError, started: str) -> None:
         assert self._store is not None, "rank 0 opened it"
+        reason = error.reason if isinstance(error, SampleError) else _NOT_FINITE
         provenance = self._provenance_of(sample, started)
-        self._store.fail(FailureRecord(sample, error.reason, str(error), provenance))
+        self._store.fail(FailureRecord(sample, reason, str(error), provenance))
         if isinstance(self._sink, StreamSink | TeeSink):
-            self._sink.fail(error.reason)  # a trainer shall not wait for it
-        self._events.send("failed", sample=sample.index, reason=error.reason, message=str(error))
+            self._sink.fail(reason)  # a trainer shall not wait for it
+        self._events.send("failed", sample=sample.index, reason=reason, message=str(error))
 
     def _provenance_of(self, sample: Sample, started: str) -> Provenance:
         if self._provenance is None:

@@ -1,8 +1,9 @@
 """Train one surrogate: ``python -m surrogates job.json``.
 
 Progress goes to standard output as JSON lines. Exit codes: 0 the model is saved, 2 the job cannot
-work as it is, 3 the data, the stream or a process failed, 1 a crash, 143 or 130 a signal asked to
-stop: there is a checkpoint, and the same command goes on from it. With ``--lifeline`` the
+work as it is, 3 the data or the stream failed, 1 a crash of this process or of another one of the
+training, 143 or 130 a signal asked to stop: after both the same command goes on from the last
+checkpoint. With ``--lifeline`` the
 training ends as soon as its standard input is closed, that is, when the process that started it
 is gone, however that came; what it has received is safe, as is its last checkpoint.
 """
@@ -52,9 +53,18 @@ def _run(path: Path, signals: "_Signals") -> int:
     except RomflowError as error:
         lines.send("error", kind=type(error).__name__, message=str(error))
         print(error, file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 3
+        return _code(error)
     lines.send("finished", reason=outcome.reason, step=outcome.steps)
     return 128 + signals.received if outcome.reason == "stopped" else 0
+
+
+def _code(error: RomflowError) -> int:
+    from surrogates.errors import RankLostError
+
+    if isinstance(error, UserError):
+        return 2
+    # A lost process is a crash, worth another attempt: what failed is not the data.
+    return 1 if isinstance(error, RankLostError) else 3
 
 
 @final

@@ -9,8 +9,8 @@ from typing import final
 
 import numpy as np
 
-from infra.errors import storage_errors
-from infra.files import write_whole
+from infra.errors import StoreError, storage_errors
+from infra.files import flush_folder, write_whole
 
 __all__ = ["Admission", "AdmissionLog"]
 
@@ -95,8 +95,34 @@ class AdmissionLog:
             yield Admission(step, None if count == _CLOSED else numbers)
             at += _HEAD.size + length
 
+    def flush(self) -> None:
+        """Wait until the device has what was written so far: a power failure cannot take it.
+
+        Raises
+        ------
+        StorageFullError, StorageAccessError
+            If it cannot be written.
+        """
+        with storage_errors(self._path):
+            os.fsync(self._file)
+            flush_folder(self._path.parent)
+
     def rewind(self, end: int) -> None:
-        """Forget what was appended after the mark `end`."""
+        """Forget what was appended after the mark `end`.
+
+        Raises
+        ------
+        StoreError
+            If the log ends before the mark.
+        StorageFullError, StorageAccessError
+            If it cannot be used.
+        """
+        if end > self._end:
+            raise StoreError(
+                f"Expected at least {end} bytes of admissions in {self._path}; received "
+                f"{self._end}. A part of the file was lost or it was replaced: remove the newest "
+                "checkpoint, so that the one before it is used, or start the training anew."
+            )
         with storage_errors(self._path):
             os.ftruncate(self._file, end)
         self._end = end

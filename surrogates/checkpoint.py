@@ -33,7 +33,8 @@ from infra.files import flush_folder, flush_tree
 from infra.records import Json
 from surrogates.states import State
 
-__all__ = ["Checkpoint", "CheckpointFolder", "read_tensors", "require_identity"]
+__all__ = ["Checkpoint", "CheckpointFolder", "read_tensors", "require_budget",
+           "require_identity"]  # fmt: skip
 
 _VERSION = 1
 _KEPT = 2
@@ -176,8 +177,45 @@ def require_identity(path: Path, expected: Mapping[str, Json], found: Mapping[st
         if plain.get(name) != found.get(name):
             raise UserError(
                 f"{path}: expected a checkpoint with {name} {plain.get(name)}, received "
-                f"{found.get(name)}. Give the run another folder, or remove its checkpoints."
+                f"{found.get(name)}. Give the training another name or another folder."
             )
+
+
+def require_budget(
+    path: Path, asked: Mapping[str, Json], trained: Mapping[str, Json], *, finished: bool
+) -> None:
+    """Check that a training that goes on, or is over, is asked for what it began with.
+
+    Parameters
+    ----------
+    path
+        The checkpoint.
+    asked, trained
+        Budget, batch, reservoir and seed of this start, and of the checkpoint; ``seconds`` may
+        change as long as the training is not finished.
+    finished
+        Whether it came to its end.
+
+    Raises
+    ------
+    UserError
+        If something differs; the message names what.
+    """
+    free = () if finished else ("seconds",)
+    names = [n for n in asked if n not in free and asked[n] != trained.get(n)]
+    if names:
+        done = "was finished" if finished else "was begun"
+        before = ", ".join(f"{name} {_said(trained.get(name))}" for name in names)
+        now = ", ".join(f"{name} {_said(asked[name])}" for name in names)
+        raise UserError(
+            f"{path}: expected {before}, with which this training {done}; received {now}. Budget, "
+            "batch, reservoir and seed of a training do not change. Give the new training another "
+            "name, or train from the archive."
+        )
+
+
+def _said(value: Json) -> str:
+    return "none" if value is None else str(value)
 
 
 def _write(folder: Path, checkpoint: Checkpoint) -> None:

@@ -18,7 +18,7 @@ from surrogates.feed import Feed
 from surrogates.job import TrainingJob, TrainingPaths
 from surrogates.journal import Journal
 from surrogates.pool import Pool, PoolShape, fit_capacity
-from surrogates.replay_feed import ReplayFeed
+from surrogates.replay_feed import ReplayFeed, recorded_run
 from surrogates.reservoirs.fifo import Fifo
 from surrogates.reservoirs.firo import Firo
 from surrogates.reservoirs.levelled import Levelled
@@ -210,7 +210,7 @@ def replay_feed(study: Study, parts: FeedParts) -> StoredFeed:
     Raises
     ------
     UserError
-        If there is no journal, or it is of another study.
+        If there is no journal, it is of another study, or its run is not over.
     """
     assert study.job.replay is not None, "the caller looked"
     earlier = TrainingPaths(study.job.replay)
@@ -220,20 +220,21 @@ def replay_feed(study: Study, parts: FeedParts) -> StoredFeed:
                 f"replay: expected the folder of a run with a kept journal, received {folder} "
                 "which does not exist. Set `keep_journal` in the run that is to be replayed."
             )
-    journal = open_journal(study, earlier.journal, keep=True)
-    held_out = open_journal(study, earlier.held_out, keep=True)
-    return StoredFeed(
-        ReplayFeed(
-            journal,
-            study.design.times,
-            parts.assembler,
-            parts.reservoir,
-            parts.pool,
-            parts.rng,
-            held_out=_held_out(held_out, study),
-        ),
-        {**journal.holes(), **held_out.holes()},
-    )
+    with recorded_run(earlier.run):
+        journal = open_journal(study, earlier.journal, keep=True)
+        held_out = open_journal(study, earlier.held_out, keep=True)
+        return StoredFeed(
+            ReplayFeed(
+                journal,
+                study.design.times,
+                parts.assembler,
+                parts.reservoir,
+                parts.pool,
+                parts.rng,
+                held_out=_held_out(held_out, study),
+            ),
+            {**journal.holes(), **held_out.holes()},
+        )
 
 
 def open_journal(study: Study, folder: Path, *, keep: bool) -> Journal:

@@ -7,7 +7,8 @@ of the stream, so that what does not fit stays with the clients.
 
 import threading
 import time
-from typing import Any, final
+from collections.abc import Collection
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from infra.errors import UserError
 from infra.streaming.frames import Delivery, Ending, Frame, Hello, Verdict
 from infra.streaming.source import FrameSource
 from surrogates.arrivals import Arrival, Design, HeldOut
+from surrogates.attempts import Attempts
 from surrogates.client_watch import ClientWatch, IntakeLimits, Report
 from surrogates.inbox import Inbox
 from surrogates.journal import Journal
@@ -25,7 +27,7 @@ from surrogates.states import State
 __all__ = ["NOT_FINITE", "Intake", "IntakeLimits", "Report"]
 
 NOT_FINITE = "not-finite"
-"""Reason of a client, and of a hole, whose frames hold NaN or infinite values."""
+"""Reason of a hole whose frames hold NaN or infinite values."""
 _POLL = 0.2
 _POLL_FULL = 0.02
 
@@ -71,8 +73,9 @@ class Intake:
         self._held_out = held_out
         self._limits = limits or IntakeLimits()
         self._keep_partial = keep_partial
-        self._report: Report = report or _say_nothing
+        self._report: Report = report or (lambda _event, **_values: None)
         self._ledger = Ledger(design)
+        self._attempts = Attempts(design, self._ledger, journal, keep_partial=keep_partial)
         self._inbox = Inbox(self._limits.memory)
         self._most = self._limits.memory // (4 * design.n_values)
         self._validation: list[int] = []
@@ -131,7 +134,7 @@ class Intake:
 
     @property
     def holes(self) -> dict[int, str]:
-        """Samples that were given up, with the reason."""
+        """Samples that are given up, with the reason."""
         with self._changed:
             return dict(self._ledger.holes)
 
@@ -156,6 +159,7 @@ class Intake:
         frames = [*self._journal.frames(), *self._held_out.frames()]
         for record in sorted(frames, key=lambda record: record.number):
             if record.number == len(self._ledger):
+                self._ledger.reopen(record.key.sample)  # a hole at the checkpoint, not later
                 self._ledger.accept(record.key, record.digest, record.seconds)
             elif record.number > len(self._ledger):
                 raise UserError(
@@ -217,7 +221,7 @@ class Intake:
             )
 
     def close_sample(self, sample: int, reason: str) -> bool:
-        """Give a sample up: no further attempt will be made.
+        """Give a sample up: no further attempt is expected, but a new one is heard until the end.
 
         Parameters
         ----------
@@ -242,6 +246,11 @@ class Intake:
         self._report("hole", sample=sample, reason=reason)
         return True
 
+    def reopen(self, failed: Collection[int]) -> None:
+        """Want the holes again that are not among the failed; after `recover`, before `start`."""
+        with self._judging, self._changed:
+            self._attempts.reopen(failed)
+
     def ingest(self, delivery: Delivery) -> tuple[Verdict, frozenset[int]]:
         """Judge a delivery, and make safe what is accepted.
 
@@ -263,8 +272,8 @@ class Intake:
                 case Frame():
                     return self._judge(delivery), frozenset()
                 case Ending():
-                    if delivery.reason == NOT_FINITE:
-                        self.close_sample(delivery.sample, NOT_FINITE)
+                    if (reason := self._attempts.reason(delivery)) is not None:
+                        self.close_sample(delivery.sample, reason)
                     return Verdict.ACCEPTED, frozenset()
 
     def state(self) -> State:
@@ -279,12 +288,14 @@ class Intake:
     def _greet(self, hello: Hello) -> tuple[Verdict, frozenset[int]]:
         if not self._ledger.knows(hello.sample):
             return Verdict.REFUSED, frozenset()
-        if self._ledger.settled(hello.sample):
+        if not self._attempts.heard(hello):
             return Verdict.DUPLICATE, self._ledger.held(hello.sample)
         mu = self._design.mu(hello.sample, hello.mu)
         if mu is None:
             return Verdict.REFUSED, frozenset()
         self._mus[hello.sample] = mu
+        with self._changed:
+            self._ledger.reopen(hello.sample)
         return Verdict.ACCEPTED, self._ledger.held(hello.sample)
 
     def _judge(self, frame: Frame) -> Verdict:
@@ -382,7 +393,3 @@ def _finite(values: NDArray[np.float32]) -> bool:
     # A sum is quicker than a mask, and a single bad number spoils it; it may overflow, however.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum()) or np.isfinite(values).all())
-
-
-def _say_nothing(_event: str, **_values: Any) -> None:
-    pass

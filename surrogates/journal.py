@@ -163,12 +163,17 @@ class Journal:
         return (record for _, record in self._records() if record.kind == "frame")
 
     def holes(self) -> dict[int, str]:
-        """Return the samples that were given up, with the reason."""
-        holes = {}
+        """Return the samples that were given up, with the reason.
+
+        Not those of which frames were accepted afterwards: they were wanted again.
+        """
+        holes: dict[int, str] = {}
         for file, record in self._records():
             if record.kind == "hole":
                 text = os.pread(file, record.n_bytes, record.body)
                 holes[record.key.sample] = text.decode(errors="replace")
+            elif record.kind == "frame":
+                holes.pop(record.key.sample, None)
         return holes
 
     def read(self, number: int) -> tuple[Record, NDArray[np.float64], NDArray[np.float32]]:

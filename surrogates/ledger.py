@@ -66,7 +66,7 @@ class Ledger:
 
     @property
     def holes(self) -> Mapping[int, str]:
-        """Samples that will never be complete, with the reason."""
+        """Samples that were given up, with the reason; see `reopen`."""
         return self._holes
 
     @property
@@ -178,6 +178,10 @@ class Ledger:
             return False
         self._holes[sample] = reason
         return True
+
+    def reopen(self, sample: int) -> bool:
+        """Want a hole's frames again; return False if the sample is no hole."""
+        return self._holes.pop(sample, None) is not None
 
     def state(self) -> State:
         """Return the lines, as columns of bytes, and the counts."""

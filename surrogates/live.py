@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
+import numpy as np
+
 from infra.errors import RomflowError
 from infra.store import SnapshotStore
 from infra.streaming.rendezvous import check_epoch
@@ -17,6 +19,8 @@ from surrogates.study import Study
 
 __all__ = ["LiveFeed"]
 
+# Whether reception was over.
+_CLOSED = "admitter.reservoir.closed"
 # The largest parts of a feed's state; what is freed in the journal does not depend on them.
 _LARGE = ("admitter.pool.", "admitter.reservoir.")
 
@@ -62,6 +66,7 @@ class LiveFeed(OpenFeed):
         )
         self.feed = self._online
         self._watch = _FailureWatch(study.store, self._intake, settings.failures_every, note)
+        self._store, self._note = study.store, note
         self._drain = settings.drain
         self._blocked = _Blocked(self._source)
         self._before: State | None = None
@@ -69,10 +74,26 @@ class LiveFeed(OpenFeed):
 
     def start(self, state: State | None) -> None:
         """Begin to receive, or go on; frames that came since a checkpoint are in the journal."""
-        if state is not None:
+        if state is None:
+            self._intake.recover({}, np.empty(0, np.int64))
+        else:
             self.feed.restore(state)
+        self._look_at_holes(closed=state is not None and bool(state[_CLOSED]))
         self._intake.start()
         self._watch.start()
+
+    def _look_at_holes(self, *, closed: bool) -> None:
+        """Want the samples again whose failure was forgiven, or say that it is too late."""
+        failed = self._store.failures().keys()
+        if not closed:
+            self._intake.reopen(failed)
+        for sample, reason in sorted(self._intake.holes.items()):
+            if sample not in failed:
+                self._note_hole(sample, reason)
+
+    def _note_hole(self, sample: int, reason: str) -> None:
+        values = {"sample": sample, "reason": f"{reason}; this training can take it no more"}
+        self._note("hole", **_explained("hole", values))
 
     def blocked(self) -> float:
         """Return the waiting time of all simulations so far."""
@@ -138,16 +159,15 @@ class _FailureWatch:
             self._thread.join()
 
     def _run(self) -> None:
-        seen: set[int] = set()
         while not self._stop.wait(self._every):
             try:
                 found: dict[int, Any] = {**self._store.failures()}
             except (RomflowError, OSError) as error:  # a shared disk may come back
                 self._note("failures-unreadable", message=str(error))
                 continue
-            for index in found.keys() - seen:
-                self._intake.close_sample(index, found[index].reason)
-            seen |= found.keys()
+            for index, record in found.items():
+                # Every time: what an attempt has left may have made its sample wanted again.
+                self._intake.close_sample(index, record.reason)
 
 
 @final

@@ -9,13 +9,18 @@ What it tells, line by line: ``started`` (step, items, message), ``receiving`` (
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import final
+from typing import Any, cast, final
 
 from infra.errors import UserError, storage_errors
 from infra.files import FileLock
 from infra.provenance import utc_now
 from infra.records import Json
-from surrogates.checkpoint import Checkpoint, CheckpointFolder, require_identity
+from surrogates.checkpoint import (
+    Checkpoint,
+    CheckpointFolder,
+    require_budget,
+    require_identity,
+)
 from surrogates.devices import device_of
 from surrogates.feed_choice import OpenFeed, feed_parts, offline_feed, replay_feed
 from surrogates.job import TrainingJob
@@ -104,7 +109,8 @@ class _Run:
         settings = study.job.training
         self._study, self._steps, self._feed, self._folder = study, steps, feed, folder
         self._report = report
-        self._validator = Validator(frozenset(study.job.validation), settings.validation_batch)
+        expected = frozenset(study.job.validation)
+        self._validator = Validator(expected, settings.validation_batch, feed.holes)
         for held in study.committed(study.job.validation):
             self._validator.add(held)
         planned = settings.planned_steps(study.expected_items)
@@ -144,7 +150,7 @@ class _Run:
                 learner.optimiser_state(),
                 state,
                 self.trainer.state(),
-                _identity(self._study),
+                {**_identity(self._study), "budget": _budget(self._study)},
             )
         )
         self._feed.checkpointed(state)
@@ -173,7 +179,11 @@ def _newest(folder: CheckpointFolder, study: Study) -> tuple[Path | None, Checkp
     if path is None:
         return None, None
     checkpoint = folder.read(path)
-    require_identity(path, _identity(study), checkpoint.identity)
+    found = dict(checkpoint.identity)
+    trained = found.pop("budget", None)
+    require_identity(path, _identity(study), found)
+    finished = checkpoint.trainer.get("ended") is not None
+    require_budget(path, _budget(study), cast(Any, trained) or {}, finished=finished)
     return path, checkpoint
 
 
@@ -189,6 +199,20 @@ def _identity(study: Study) -> dict[str, Json]:
         "validation": [*job.validation],
         "bounds": {name: [*ends] for name, ends in job.bounds.items()},
         "logarithmic": [*job.logarithmic],
+    }
+
+
+def _budget(study: Study) -> dict[str, Json]:
+    """Return what the feed and the reservoir were planned with."""
+    settings, reservoir = study.job.training, study.job.reservoir
+    return {
+        "passes": settings.passes,
+        "steps": settings.steps,
+        "seconds": settings.seconds,
+        "batch": settings.batch,
+        "reservoir": reservoir.kind,
+        "capacity": reservoir.capacity,
+        "seed": settings.seed,
     }
 
 

@@ -111,7 +111,8 @@ class OnlineFeed(Feed):
         return self._admitter.reservoir.bias()
 
     def state(self) -> State:
-        """Return what `restore` needs; see `Feed.state`."""
+        """Return what `restore` needs, the log on the device; see `Feed.state`."""
+        self._log.flush()
         return {
             "feed": "online",
             "log": 0 if self._fresh else self._log.end,

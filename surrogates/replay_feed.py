@@ -1,10 +1,15 @@
 """The feed of a training that is repeated: recorded frames, admitted at the recorded steps."""
 
-from collections.abc import Sequence
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import final
 
 import numpy as np
 
+from infra.errors import UserError, storage_errors
 from surrogates.admissions import Admission, AdmissionLog
 from surrogates.admitter import Admitter
 from surrogates.arrivals import Arrival, HeldOut
@@ -17,7 +22,47 @@ from surrogates.pool import Pool
 from surrogates.reservoirs.reservoir import Reservoir
 from surrogates.states import State, nest, number, part
 
-__all__ = ["ReplayFeed"]
+__all__ = ["ReplayFeed", "recorded_run"]
+
+
+@contextmanager
+def recorded_run(run: Path) -> Iterator[None]:
+    """Keep the trainer of a run from starting while the run's journal and log are opened.
+
+    To open them cuts off a torn tail, which may be a frame that a running trainer is writing.
+    Any number of replays may do so at once.
+
+    Parameters
+    ----------
+    run
+        Folder of the run that is to be replayed.
+
+    Raises
+    ------
+    UserError
+        If its trainer is running.
+    StorageAccessError
+        If its lock cannot be read.
+    """
+    path = run / ".lock"
+    if not path.is_file():  # copied from elsewhere without it: nobody trains here
+        yield
+        return
+    with storage_errors(path):
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Shared, and freed when the file is closed.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(file)
+        raise UserError(
+            f"replay: expected the folder of a run that is over, received {run}, which a training "
+            "is using. Wait for its end, or replay another run."
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(file)
 
 
 @final

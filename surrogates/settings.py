@@ -164,6 +164,9 @@ class LoggingSettings(BaseModel):
 class TrainingSettings(BaseModel):
     """Optimiser, budget and everything that is done between steps.
 
+    A training that goes on from a checkpoint keeps its budget, batch and seed; `seconds` may
+    change until it is finished.
+
     Attributes
     ----------
     batch : items of one step, over all processes

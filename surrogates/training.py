@@ -106,6 +106,7 @@ class Trainer:
         self._before, self._starving = 0.0, 0.0
         self._unsaid = 0
         self._cost = 0.0
+        self._ended: str | None = None
         self._begin = self._saved = self._spoke = time.monotonic()
 
     @property
@@ -142,10 +143,11 @@ class Trainer:
         try:
             if reason != "stopped":
                 self._take_held_out()
-                self._validate(self._step)
+                self._validate(self._step, last=True)
         except _Interrupted:
             reason = "stopped"
         self._tell()
+        self._ended = self._ended if reason == "stopped" else reason
         self._save()
         return Outcome(reason, self._step, self._score)
 
@@ -155,6 +157,7 @@ class Trainer:
             "step": self._step,
             "items": self._items,
             "validated": self._validated,
+            "ended": self._ended,
             "seconds": self.seconds,
             "starving": self._starving,
             "early_stopping": self._early.state(),
@@ -165,6 +168,8 @@ class Trainer:
         numbers = {k: v for k, v in state.items() if isinstance(v, int | float)}
         self._step, self._items = int(numbers["step"]), int(numbers["items"])
         self._validated = int(numbers["validated"])
+        ended = state["ended"]
+        self._ended = None if ended is None else str(ended)
         self._before, self._starving = float(numbers["seconds"]), float(numbers["starving"])
         early = state["early_stopping"]
         assert isinstance(early, Mapping), "as `state` wrote it"
@@ -239,13 +244,19 @@ class Trainer:
             if self._validator is not None:
                 self._validator.add(held)
 
-    def _validate(self, step: int) -> None:
+    def _validate(self, step: int, *, last: bool = False) -> None:
         """Measure the error, once for each step, as soon as the held-out set is what it will be."""
         validator = self._validator
-        if validator is None or self._validated == step or not self._can_validate(validator):
+        if validator is None or step == 0 or (self._validated == step and self._score is not None):
+            return
+        if not (self._can_validate(validator) or (last and validator.samples)):
             return
         score = validator.score(self._steps.learner.surrogate, self._between_slices)
+        again = self._validated == step
         self._validated, self._score = step, score
+        if again:  # after a checkpoint, which does not hold the score; early stopping knows it
+            self._report.validated(step, score, self._early.best_step == step)
+            return
         best = self._early.update(score.error, step)
         self._report.validated(step, score, best)
         if best:

@@ -18,7 +18,7 @@ beat it has learned nothing.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import final
 
@@ -74,18 +74,27 @@ class Validator:
         Numbers of the samples.
     batch
         Frames of one slice.
+    holes
+        Asked for the samples that were given up: they are not waited for.
     """
 
-    def __init__(self, expected: frozenset[int], batch: int) -> None:
+    def __init__(
+        self,
+        expected: frozenset[int],
+        batch: int,
+        holes: Callable[[], Collection[int]] = frozenset,
+    ) -> None:
         self._expected = expected
+        self._holes = holes
         self._batch = batch
         self._held: dict[int, HeldOut] = {}
         self._reference: _Reference | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether there are trajectories, and all that are expected came."""
-        return bool(self._held) and set(self._held) == self._expected
+        """Whether there are trajectories, and all came that are expected and no holes."""
+        missing = self._expected - self._held.keys()
+        return bool(self._held) and missing <= set(self._holes() if missing else ())
 
     @property
     def samples(self) -> tuple[int, ...]:

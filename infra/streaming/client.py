@@ -20,14 +20,20 @@ from typing import Self, final
 
 import numpy as np
 
-from infra.errors import NotFiniteError, StreamError, UserError
+from infra.errors import NotFiniteError, RomflowError, StreamError, UserError
 from infra.streaming.frames import WIRE, StreamSpec, Values
 from infra.streaming.values import fill_values
 
-__all__ = ["LINGER", "ClientLimits", "FrameStream", "chosen_attempt", "connect", "new_attempt"]
+__all__ = ["INCOMPLETE", "LINGER", "ClientLimits", "FrameStream", "chosen_attempt", "connect",
+           "new_attempt"]  # fmt: skip
+
+INCOMPLETE = "incomplete"
+"""Reason of a sample that was ended although steps of it are missing."""
 
 # Longest time that the end of a sample waits for answers before it leaves its frames to the spool.
 LINGER = 5.0
+# So many steps are named in an error.
+_NAMED = 10
 
 
 @final
@@ -181,6 +187,10 @@ class FrameStream(ABC):
 
         Raises
         ------
+        UserError
+            If steps were neither sent nor held by the trainer; the sample is then given up as
+            ``incomplete``. Frames are sent by this stream, or by an attempt whose frames the
+            trainer already has.
         StreamError
             If the trainer refused frames, or neither it nor the spool takes the rest within the
             limits.
@@ -188,7 +198,15 @@ class FrameStream(ABC):
             If the spool is needed and cannot be written.
         """
         self._require_open()
+        missing = self._missing()
         self._open = False
+        if missing:
+            self._end(False, INCOMPLETE, linger)
+            raise UserError(
+                f"Expected all {self._spec.n_frames} steps of sample {self._sample} before "
+                f"`finish`; received none of {_listed(missing)}. Send every output time once, "
+                "or leave early with `abandon(reason)`."
+            )
         self._end(True, "", linger)
 
     def abandon(self, reason: str) -> None:
@@ -216,6 +234,14 @@ class FrameStream(ABC):
             self.abandon(kind.__name__)
         elif self._open:
             self.finish()
+
+    def _missing(self) -> list[int]:
+        """Return the steps that nobody has sent as far as is known; waits only if some lack."""
+        rest = set(range(self._spec.n_frames)) - self._sent
+        try:
+            return [] if not rest or self.complete else sorted(rest - self.held)
+        except RomflowError:
+            return []  # the end of the stream raises it too, and frees all
 
     def _buffer(self) -> Values:
         """Return an array for a frame, of this rank's part if it has one."""
@@ -315,3 +341,8 @@ def chosen_attempt(attempt: int | None, part: tuple[int, int] | None) -> int:
             "none. Broadcast one: `attempt = comm.bcast(new_attempt())`."
         )
     return new_attempt() if attempt is None else attempt
+
+
+def _listed(steps: list[int]) -> str:
+    rest = f" and {len(steps) - _NAMED} more" if len(steps) > _NAMED else ""
+    return f"steps {', '.join(map(str, steps[:_NAMED]))}{rest}"

@@ -14,6 +14,9 @@ import psutil
 import pytest
 
 from infra.errors import StorageFullError, StoreError, UserError
+from infra.streaming.frames import stream_spec
+from infra.streaming.testing import Application, SmallLedger, wait_for
+from infra.streaming.zmq_source import ZmqSource
 from infra.zarr_store import open_store
 from solvers.backend import MPI
 from solvers.chunk import load_mesh, save_mesh
@@ -260,6 +263,54 @@ def test_a_full_disk_ends_the_chunk_by_name_and_leaves_nothing_visible(
     assert list(study.store.paths.staging.iterdir()) == []
     lab.compute(study, 2)
     assert study.checksums() == undisturbed
+
+
+@contextmanager
+def trained_with(study: Any, *, archive: bool) -> Iterator[tuple[Any, SmallLedger]]:
+    """Give the study with a trainer that takes its frames, and what the trainer has."""
+    path, spec = study.root / "rendezvous.json", stream_spec(study.store.description)
+    ledger = SmallLedger(spec)
+    job = study.job.model_copy(update={"stream": path, "archive": archive})
+    with (
+        ZmqSource(path, spec, spool=study.root / "spool") as source,
+        Application(source, ledger),
+    ):
+        yield replace(study, job=job), ledger
+
+
+def reasons(events: list[dict[str, Any]]) -> dict[int, str]:
+    return {e["sample"]: e["reason"] for e in events if e["event"] == "failed"}
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_frames_beyond_float32_fail_their_sample_and_the_others_go_on(
+    lab: Any, archive: bool
+) -> None:
+    hot = {"temperature_left": 1e39}
+    study = lab.transient("heat", {"cells": 3}, [{}, hot, {}], QUICK)
+    with trained_with(study, archive=archive) as (trained, ledger):
+        events = run_here(trained)
+        wait_for(lambda: ledger.complete(0) and ledger.complete(2))
+        assert reasons(events) == {1: "not-finite"}
+        assert {i: f.reason for i, f in study.store.failures().items()} == {1: "not-finite"}
+        assert study.store.committed() == ({0, 2} if archive else set())
+        assert not ledger.complete(1)
+        assert [e.reason for e in ledger.endings if e.sample == 1] == ["not-finite"]
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_solution_beyond_float32_fails_its_sample_again_and_again_and_the_others_go_on(
+    lab: Any, archive: bool
+) -> None:
+    """It is streamed at the commit, where an archive has it already and hands it on later."""
+    study = lab.steady("poisson", {"cells": 4}, [{}, {"source_1": 1e42}, {}])
+    with trained_with(study, archive=archive) as (trained, ledger):
+        assert reasons(run_here(trained)) == {1: "not-finite"}
+        wait_for(lambda: ledger.complete(0) and ledger.complete(2))
+        assert study.store.committed() == ({0, 1, 2} if archive else set())
+        study.store.forgive([1])
+        assert reasons(run_here(trained)) == {1: "not-finite"}
+        assert not ledger.complete(1)
 
 
 def test_a_dataset_can_be_read_while_a_chunk_is_computed(lab: Any) -> None:

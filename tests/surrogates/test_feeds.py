@@ -304,6 +304,19 @@ def test_frames_accepted_after_the_checkpoint_are_not_lost_with_the_trainer(
     assert len(second.held_out()) == 2
 
 
+def test_a_log_of_admissions_that_is_shorter_than_its_checkpoint_is_refused(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path)
+    first = bench.online()
+    scripted(first, range(5))
+    state = stored(first.state())
+    (log,) = tmp_path.glob("**/admissions.log")
+    log.write_bytes(log.read_bytes()[:-8])
+    with pytest.raises(StoreError, match="remove the newest checkpoint"):
+        bench.online().restore(state)
+
+
 def test_a_trainer_that_dies_before_its_first_checkpoint_loses_no_frame(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     scripted(bench.online(), range(9))

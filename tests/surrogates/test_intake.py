@@ -174,16 +174,75 @@ def test_a_frame_of_another_size_is_refused(room: Room) -> None:
     assert not intake.holes
 
 
-def test_an_attempt_that_ended_leaves_its_sample_open_and_one_not_finite_does_not(
+def test_an_attempt_that_ends_without_all_frames_gives_its_sample_up_unless_it_was_discarded(
     room: Room,
 ) -> None:
     intake = room.intake()
-    intake.ingest(Ending(0, 0, complete=False, reason="killed"))
-    intake.ingest(Ending(1, 0, complete=False, reason="not-finite"))
+    send(intake, 0, range(5))
+    send(intake, 3, range(4))
+    intake.ingest(Ending(0, 0, complete=True))
+    intake.ingest(Ending(1, 0, complete=False, reason="diverged"))
+    intake.ingest(Ending(2, 0, complete=False, reason="discarded"))
+    intake.ingest(Ending(3, 0, complete=True))
     intake.ingest(Ending(9, 0, complete=False, reason="not-finite"))
-    assert intake.holes == {1: "not-finite"}
+    assert intake.holes == {1: "diverged", 3: "incomplete"}
+    assert ("hole", {"sample": 3, "reason": "incomplete"}) in room.events
+
+
+def test_a_new_attempt_at_a_hole_is_heard_until_reception_is_over(room: Room) -> None:
+    intake = room.intake()
+    assert intake.ingest(Hello(1, 4))[0] is Verdict.ACCEPTED
+    send(intake, 1, range(2), attempt=4)
+    intake.ingest(Ending(1, 4, complete=False, reason="killed"))
+    assert intake.ingest(Hello(1, 4))[0] is Verdict.DUPLICATE  # the old one joins again
+    assert intake.ingest(Hello(1, 5)) == (Verdict.ACCEPTED, frozenset({0, 1}))
+    assert not intake.holes
+    # What the old one has left says its end late; the new one is under way.
+    intake.ingest(Ending(1, 4, complete=False, reason="killed"))
+    send(intake, 1, range(2, 5), attempt=5)
+    assert not intake.holes
+    for sample in (0, 2, 3):
+        intake.ingest(Ending(sample, 0, complete=False, reason="killed"))
+    assert intake.ingest(Hello(0, 6))[0] is Verdict.DUPLICATE  # it was the end
+
+
+def test_frames_that_may_be_dropped_are_not_built_upon_by_a_new_attempt(room: Room) -> None:
+    intake = room.intake(keep_partial=False)
+    send(intake, 1, range(2))
+    for sample in (0, 1):
+        intake.close_sample(sample, "crashed")
     assert intake.ingest(Hello(0, 1))[0] is Verdict.ACCEPTED
     assert intake.ingest(Hello(1, 1))[0] is Verdict.DUPLICATE
+
+
+def test_holes_of_an_earlier_trainer_are_open_again_unless_they_have_failed(room: Room) -> None:
+    first = room.intake()
+    send(first, 1, range(2))
+    state = first.state()
+    for sample in (0, 1, 3):
+        first.close_sample(sample, "crashed")
+    second = room.intake()
+    second.recover(state, np.empty(0, np.int64))
+    second.reopen({0})
+    assert second.holes == {0: "crashed"}
+    send(second, 1, range(2, 5), attempt=1)
+    # The hole is older than these frames; and so for a trainer from a checkpoint with the hole.
+    third = room.intake()
+    third.recover({**first.state()}, np.empty(0, np.int64))
+    assert third.holes == {0: "crashed", 3: "crashed"}
+    assert keys(third.take(9)) == [(1, step) for step in range(5)]
+
+
+def test_a_hole_whose_frames_were_dropped_is_never_open_again(room: Room) -> None:
+    first = room.intake(keep_partial=False)
+    send(first, 1, range(2))
+    first.close_sample(1, "crashed")
+    state = first.state()
+    room.folder.joinpath("training", f"{0:020d}.frames").unlink()
+    second = room.intake(keep_partial=False)
+    second.recover(state, np.empty(0, np.int64))
+    second.reopen(())
+    assert second.holes == {1: "crashed"}
 
 
 def test_reception_is_over_when_all_are_complete_or_holes_and_everything_was_taken(

@@ -113,6 +113,14 @@ def test_holes_are_written_down(tmp_path: Path) -> None:
     assert again.numbers.tolist() == [0]
 
 
+def test_a_hole_with_later_frames_is_none(tmp_path: Path) -> None:
+    journal = fresh(tmp_path)
+    for sample in (1, 6):
+        journal.append_hole(0, sample, "crashed", seconds=1.0)
+    write(journal, 5)  # of sample 1
+    assert journal.holes() == {6: "crashed"}
+
+
 def test_numbers_may_have_gaps(tmp_path: Path) -> None:
     journal = fresh(tmp_path, segment_bytes=300)
     for number in (2, 3, 7, 11, 12, 19):
@@ -197,3 +205,19 @@ def test_admissions_after_a_mark_are_forgotten(tmp_path: Path) -> None:
     log.rewind(mark)
     log.append(Admission(1, (3,)))
     assert list(log.entries()) == [Admission(0, (0, 1)), Admission(1, (3,))]
+
+
+def test_a_log_that_lost_its_end_is_not_filled_up(tmp_path: Path) -> None:
+    log = AdmissionLog(tmp_path / "log")
+    log.append(Admission(0, (0, 1)))
+    log.append(Admission(1, (2,)))
+    log.flush()
+    mark = log.end
+    log.close()
+    data = (tmp_path / "log").read_bytes()
+    (tmp_path / "log").write_bytes(data[:-1])
+    shorter = AdmissionLog(tmp_path / "log")
+    with pytest.raises(StoreError, match=rf"at least {mark} bytes .* received 32"):
+        shorter.rewind(mark)
+    assert list(shorter.entries()) == [Admission(0, (0, 1))]
+    shorter.close()

@@ -70,6 +70,17 @@ def test_a_hole_takes_no_further_frame_and_is_recorded_once(ledger: Ledger) -> N
     assert ledger.holes == {2: "crashed"}
 
 
+def test_a_hole_that_is_reopened_takes_frames_again(ledger: Ledger) -> None:
+    ledger.accept(FrameKey(2, 0, 0), 0, 0.0)
+    assert ledger.close(2, "crashed")
+    assert ledger.reopen(2)
+    assert not ledger.reopen(2)
+    assert not ledger.holes
+    assert ledger.held(2) == {0}
+    ledger.accept(FrameKey(2, 1, 1), 0, 0.0)
+    assert ledger.complete(2)
+
+
 def test_a_complete_sample_is_never_a_hole(ledger: Ledger) -> None:
     for step in range(2):
         ledger.accept(FrameKey(0, 0, step), 0, 0.0)

@@ -1,6 +1,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from surrogates.surrogate import Surrogate
 @pytest.fixture
 def surrogate(square_space: Callable[..., FieldSpace], inputs: InputSpec) -> Surrogate:
     space = square_space(4, prescribed=True)
-    surrogate = build_surrogate("mlp", space, inputs, "direct", {"hidden": [8]}, seed=0)
+    known = replace(inputs, output_times=(0.0, 0.1, 2.0))
+    surrogate = build_surrogate("mlp", space, known, "direct", {"hidden": [8]}, seed=0)
     surrogate.observe(Batch.of(torch.rand(4, 3), torch.rand(4, 50)))
     return surrogate
 

@@ -70,6 +70,12 @@ def test_inputs_that_are_none_are_a_users_error(
         InputSpec(names, low, high, log)
 
 
+@pytest.mark.parametrize("times", [(0.0, 0.0), (1.0, 0.5), (0.0, float("nan"))])
+def test_output_times_that_do_not_ascend_are_a_users_error(times: tuple[float, ...]) -> None:
+    with pytest.raises(UserError, match="ascend"):
+        InputSpec(("a", "time"), (0, 0), (1, 1), output_times=times)
+
+
 def test_the_fields_lie_behind_each_other(flow_space: Spaces) -> None:
     space = flow_space(1)
     assert space.sizes == (9, 9, 4)

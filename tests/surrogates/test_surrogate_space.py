@@ -51,7 +51,8 @@ def test_a_steady_dataset_gives_its_solutions_on_vertices() -> None:
     assert [(f.name, f.location) for f in space.fields] == [("temperature", "vertex")]
     np.testing.assert_array_equal(space.points["vertex"], _POSITIONS[:3])
     np.testing.assert_array_equal(space.cells["vertex"], [[0, 1, 2]])
-    assert input_spec_of(_steady().description).high == (0.5, 0.0)
+    inputs = input_spec_of(_steady().description)
+    assert (inputs.high, inputs.output_times) == ((0.5, 0.0), ())
 
 
 def test_prescribed_parts_become_places_with_a_parameter_or_a_number() -> None:
@@ -92,6 +93,7 @@ def test_inputs_are_the_parameters_and_the_output_times() -> None:
     inputs = input_spec_of(description)
     assert inputs.names == ("hot", "time")
     assert (inputs.low, inputs.high) == ((0.1, 1.0), (0.5, 3.0))
+    assert inputs.output_times == (1.0, 3.0)
     assert input_spec_of(description, {"hot": (0, 1)}).high == (1.0, 3.0)
     with pytest.raises(UserError, match="cold"):
         input_spec_of(description, {"cold": (0, 1)})

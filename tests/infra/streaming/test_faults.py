@@ -279,5 +279,6 @@ def test_a_thread_of_the_stream_lives_as_long_as_its_stream(
     with source_at(path, spec) as source, Application(source, ledger):
         for sample in range(spec.n_samples):
             with connect(path, sample, limits=LIMITS) as stream:
-                stream.send(0, values_of(spec, sample, 0))
+                for step in range(spec.n_frames):
+                    stream.send(step, values_of(spec, sample, step))
     assert threading.active_count() <= before + 1, "ZeroMQ's own collector may stay"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infra.errors import StorageAccessError, StreamError
+from infra.errors import StorageAccessError, StreamError, UserError
 from infra.streaming.client import ClientLimits, FrameStream, connect
 from infra.streaming.frames import Ending, Frame, Hello, StreamSpec, frame_digest
 from infra.streaming.leftovers import leftovers
@@ -85,14 +85,17 @@ def said_by(capfd: pytest.CaptureFixture[str]) -> list[str]:
     return [line for line in capfd.readouterr().err.splitlines() if "Sample 2 waits" in line]
 
 
-def test_waiting_for_room_has_an_end(path: Path, spec: StreamSpec) -> None:
-    limits = replace(TIGHT, patience_seconds=0.2)
+def test_waiting_for_room_has_an_end(
+    path: Path, spec: StreamSpec, capfd: pytest.CaptureFixture[str]
+) -> None:
+    limits = replace(TIGHT, patience_seconds=0.2, welcome_seconds=0.1)
     with ZmqSource(path, spec, spool=path.parent / "spool", spool_limit=0):
         stream = connect(path, 2, limits=limits)
         with pytest.raises(StreamError, match="Start the trainer again"):
             send_all(stream)
-        with pytest.raises(StreamError, match="neither the trainer nor"):
+        with pytest.raises(UserError, match="Expected all 8 steps"):
             stream.finish(linger=0.0)
+    assert "neither the trainer nor" in capfd.readouterr().err
 
 
 def send_all(stream: FrameStream, start: int = 0) -> None:
@@ -126,8 +129,8 @@ def test_a_spool_that_cannot_be_written_is_an_error_and_what_is_in_memory_is_kep
 def test_an_end_that_can_go_nowhere_is_an_error(path: Path, spec: StreamSpec) -> None:
     ZmqSource(path, spec, spool=path.parent / "spool").close()
     spoil(path.parent / "spool")
-    stream = connect(path, 2, limits=TIGHT)
-    stream.send(0, values_of(spec, 2, 0))
+    stream = connect(path, 2, limits=replace(TIGHT, memory_bytes=1 << 20))
+    send_all(stream)
     with pytest.raises(StorageAccessError, match=r"Cannot (use|write)"):
         stream.finish(linger=0.0)
 

@@ -57,6 +57,7 @@ class StreamConformance:
         vector = values_of(spec, 0, 3)
         with Application(link.source(), ledger), link.connect(0) as stream:
             stream.send(3, {"p": vector[4:], "u": vector[:4].reshape(2, 2)})
+            stream.abandon("seen")
         ledger.assert_holds(0, {3})
 
     def test_arrays_may_be_overwritten_after_they_were_sent(
@@ -86,6 +87,8 @@ class StreamConformance:
             source.answer(ticket, Verdict.ACCEPTED)
 
         until(source, lambda: bool(frames), handle)
+        for step in range(1, spec.n_frames):
+            stream.send(step, values_of(spec, 1, step))
         assert frames[0].values.dtype == np.dtype("<f4")
         assert frames[0].digest == frame_digest(frames[0].values)
         with pytest.raises(ValueError, match="read-only"):
@@ -135,7 +138,7 @@ class StreamConformance:
                 for step in range(spec.n_frames):
                     busy.send(step, values_of(spec, 3, step))
             for stream in idle:
-                stream.finish()
+                stream.abandon("idle")
         ledger.assert_holds(3, set(range(spec.n_frames)))
 
     def test_a_frame_without_an_answer_goes_to_the_next_source(
@@ -187,11 +190,48 @@ class StreamConformance:
     ) -> None:
         with Application(link.source(), ledger):
             with link.connect(1) as stream:
-                stream.send(0, values_of(spec, 1, 0))
+                for step in range(spec.n_frames):
+                    stream.send(step, values_of(spec, 1, step))
             with link.connect(1) as again:
                 assert again.complete
                 again.send(1, values_of(spec, 1, 1))
-        ledger.assert_holds(1, {0})
+        assert len(ledger.delivered) == spec.n_frames
+
+    def test_a_finish_before_all_steps_is_an_error_that_names_them(
+        self, link: Link, spec: StreamSpec, ledger: SmallLedger
+    ) -> None:
+        with Application(link.source(), ledger):
+            first = link.connect(2)
+            for step in (0, 2):
+                first.send(step, values_of(spec, 2, step))
+            with pytest.raises(UserError, match=r"steps 1, 3, 4, 5, 6, 7\."):
+                first.finish()
+            second = link.connect(2)
+            for step in range(3, spec.n_frames):
+                second.send(step, values_of(spec, 2, step))
+            with pytest.raises(UserError, match="none of steps 1"):
+                second.finish()
+            with link.connect(2) as third:
+                third.send(1, values_of(spec, 2, 1))
+        assert [(end.complete, end.reason) for end in ledger.endings] == [
+            (False, "incomplete"),
+            (False, "incomplete"),
+            (True, ""),
+        ]
+        ledger.assert_holds(2, set(range(spec.n_frames)))
+
+    def test_a_rank_that_lacks_steps_is_named_them_and_the_sample_is_not_complete(
+        self, link: Link, spec: StreamSpec, ledger: SmallLedger
+    ) -> None:
+        with Application(link.source(), ledger):
+            rank = link.connect(1, part=(0, 4), attempt=17)
+            other = link.connect(1, part=(4, 6), attempt=17)
+            for step in range(spec.n_frames):
+                rank.send(step, values_of(spec, 1, step)[:4])
+            with pytest.raises(UserError, match="none of steps 0, 1"):
+                other.finish()
+            rank.abandon("another rank failed")
+        assert ledger.endings == [Ending(1, 17, complete=False, reason="incomplete")]
 
     def test_another_study_is_refused(self, link: Link) -> None:
         link.source()
@@ -222,7 +262,8 @@ class StreamConformance:
     ) -> None:
         source, stream = link.source(), link.connect(0)
         source.grant(1)
-        stream.send(0, values_of(spec, 0, 0))
+        for step in range(spec.n_frames):
+            stream.send(step, values_of(spec, 0, step))
         refused: list[int] = []
 
         def refuse(ticket: Ticket, delivery: Hello | Frame | Ending) -> None:
@@ -256,6 +297,7 @@ class StreamConformance:
             with pytest.raises(UserError, match="Expected"):
                 stream.send(0, values)
             stream.send(0, values_of(spec, 0, 0))
+            stream.abandon("seen")
         ledger.assert_holds(0, {0})
 
     @pytest.mark.parametrize("step", [-1, 8, 2])
@@ -266,6 +308,7 @@ class StreamConformance:
             stream.send(2, values_of(spec, 0, 2))
             with pytest.raises(UserError, match="not sent yet"):
                 stream.send(step, values_of(spec, 0, 2))
+            stream.abandon("seen")
 
     @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e300])
     def test_a_frame_that_is_not_finite_ends_its_sample(
@@ -285,6 +328,7 @@ class StreamConformance:
         ledger = SmallLedger(spec)
         with Application(link.source(), ledger), link.connect(0) as stream:
             stream.send(0, np.full(6, 3e38))
+            stream.abandon("seen")
         assert ledger.held(0) == {0}
 
     def test_an_exception_reaches_the_source_and_passes(
@@ -305,6 +349,8 @@ class StreamConformance:
     def test_a_stream_is_used_until_its_end_only(self, link: Link, spec: StreamSpec) -> None:
         with Application(link.source(), SmallLedger(spec)):
             stream = link.connect(0)
+            for step in range(spec.n_frames):
+                stream.send(step, values_of(spec, 0, step))
             stream.finish()
             stream.abandon("after the end")
             with pytest.raises(StreamError, match="open stream"):
@@ -394,7 +440,7 @@ class StreamConformance:
             wait_for(lambda: [c.last_step for c in source.clients()] == [4])
             status = source.clients()[0]
             assert (status.sample, status.attempt) == (3, stream.attempt)
-            stream.finish()
+            stream.abandon("seen")
             wait_for(lambda: source.clients() == ())
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from infra.errors import StorageAccessError, UserError
-from surrogates.checkpoint import Checkpoint, CheckpointFolder, require_identity
+from surrogates.checkpoint import Checkpoint, CheckpointFolder, require_budget, require_identity
 from surrogates.learner import Learner
 from surrogates.settings import TrainingSettings
 from surrogates.steps import LocalSteps
@@ -96,6 +96,21 @@ def test_checkpoint_of_another_model_or_study_is_refused(tmp_path):
     require_identity(tmp_path, {"study": "a", "samples": (1, 2)}, {"study": "a", "samples": [1, 2]})
     with pytest.raises(UserError, match=r"with study a, received b.*another folder"):
         require_identity(tmp_path, {"study": "a"}, {"study": "b"})
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_changed_budget_is_refused_and_seconds_may_change_until_the_end(tmp_path, finished):
+    trained = {"passes": 2.0, "steps": None, "seconds": None, "seed": 0}
+    require_budget(tmp_path, trained, trained, finished=finished)
+    asked = {**trained, "passes": None, "steps": 9}
+    with pytest.raises(UserError, match=r"passes 2.0, steps none.*passes none, steps 9.*name"):
+        require_budget(tmp_path, asked, trained, finished=finished)
+    longer = {**trained, "seconds": 5.0}
+    if finished:
+        with pytest.raises(UserError, match=r"seconds none.*was finished.*seconds 5"):
+            require_budget(tmp_path, longer, trained, finished=True)
+    else:
+        require_budget(tmp_path, longer, trained, finished=False)
 
 
 @pytest.mark.parametrize("at", [1, 4, 7])

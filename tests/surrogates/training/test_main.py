@@ -170,21 +170,22 @@ def test_a_signal_ends_in_a_checkpoint_from_which_the_same_command_goes_on(store
     assert (last["event"], last["reason"]) == ("finished", "stopped")
     folder = CheckpointFolder(made.paths.checkpoints)
     assert folder.read(folder.newest()).trainer["step"] == last["step"]
-    job(passes=None, steps=last["step"] + 3)
     second = program(path)
-    assert second.code() == 0, second.errors
+    second.until(lambda event: event["event"] == "training" and event["step"] > last["step"])
+    second.process.send_signal(signal.SIGTERM)
+    assert second.code() == 128 + signal.SIGTERM
     assert second.said[0]["step"] == last["step"]
-    assert second.said[-1]["step"] == last["step"] + 3
+    assert second.said[-1]["step"] > last["step"]
 
 
-def test_a_killed_rank_ends_all_with_a_message(store, job, program):
+def test_a_killed_rank_ends_all_with_a_message_and_the_code_of_a_crash(store, job, program):
     _fill(store)
     path, _ = job(passes=10**6, processes=2)
     trainer = program(path)
     trainer.until(lambda event: event["event"] == "training" and event["step"] > 5)
     (follower,) = _followers(trainer.process)
     follower.kill()
-    assert trainer.code() == 3
+    assert trainer.code() == 1
     assert "process 1 ended with signal SIGKILL" in trainer.errors
     assert trainer.said[-1]["kind"] == "RankLostError"
 

@@ -53,6 +53,11 @@ def job(store, tmp_path):
     return make
 
 
+def _has_hole(folder):
+    """Whether a trainer has noted the failure in its journal."""
+    return any(b"diverged" in path.read_bytes() for path in folder.glob("*.frames"))
+
+
 @pytest.fixture
 def run():
     """Return a function that trains and returns the outcome and what was said."""
@@ -200,6 +205,79 @@ def test_sample_with_a_failure_record_is_a_hole_and_the_training_ends(store, job
     assert card["metrics"]["holes"] == {"1": "diverged"}
     hole = next(line for line in said if line["event"] == "hole")
     assert "simulation 1 will not come" in hole["message"]
+
+
+def test_sample_that_ended_early_is_a_hole_and_the_training_ends(job, run, live):
+    """A user's own loop: no failure record tells the trainer."""
+    made = job(live=True)
+    live(made, (0, 2, 3, 4))
+    live(made, (1,), frames=2)
+    outcome, _ = run(made)
+    assert outcome.reason == "data"
+    card = json.loads((made.paths.model / "card.json").read_text())
+    assert card["metrics"]["holes"] == {"1": "killed"}
+
+
+def test_failed_sample_that_was_forgiven_is_trained_on_by_the_next_trainer(store, job, run, live):
+    made = job(live=True)
+    store.fail(example_failure(store.samples[1]))
+    live(made, (0,))
+    holes = made.paths.journal
+    asked = iter(range(10**9))
+    stop = lambda: next(asked) > 3 and bool([*holes.glob("*.frames")]) and _has_hole(holes)  # noqa: E731
+    assert run(made, stop)[0].reason == "stopped"
+    store.forgive([1])
+    live(made, (1, 2, 3, 4))
+    outcome, said = run(made)
+    assert outcome.reason == "data"
+    card = json.loads((made.paths.model / "card.json").read_text())
+    assert (card["metrics"]["holes"], card["metrics"]["items"]) == ({}, 4 * N_FRAMES)
+    assert not [line for line in said if line["event"] == "hole"]
+
+
+def test_forgiven_sample_that_comes_after_the_end_is_reported(store, job, run, live):
+    made = job(live=True)
+    store.fail(example_failure(store.samples[1]))
+    live(made, (0, 2, 3, 4))
+    run(made)
+    store.forgive([1])
+    outcome, said = run(made)
+    assert outcome.reason == "data"
+    (hole,) = [line for line in said if line["event"] == "hole"]
+    assert (hole["sample"], "no more" in hole["message"]) == (1, True)
+
+
+def test_one_failed_held_out_simulation_leaves_the_others_to_validate_with(store, job, run, live):
+    values = job(live=True).model_dump()
+    made = TrainingJob.model_validate({**values, "samples": (0, 1, 2), "validation": (3, 4)})
+    store.fail(example_failure(store.samples[3]))
+    live(made, (4, 0, 1, 2))
+    outcome, _ = run(made)
+    assert outcome.score.frames == N_FRAMES
+
+
+@pytest.mark.parametrize("live_data", [True, False])
+def test_second_run_of_a_finished_training_keeps_its_validation_error(
+    store, job, run, live, live_data
+):
+    made = job(live=live_data)
+    live(made) if live_data else _fill(store)
+    cards = []
+    for _ in range(2):
+        run(made)
+        cards.append(json.loads((made.paths.model / "card.json").read_text())["metrics"])
+    for name in ("validation_error", "rollout_error", "best_step", "steps"):
+        assert cards[1][name] == cards[0][name]
+
+
+def test_more_budget_after_the_end_is_refused_and_other_intervals_are_not(store, job, run):
+    _fill(store)
+    run(job(passes=2))
+    with pytest.raises(UserError, match=r"passes 2.0.*received passes 4.0.*another name"):
+        run(job(passes=4))
+    with pytest.raises(UserError, match="batch 3"):
+        run(job(batch=4))
+    assert run(job(validation_every=7, checkpoint_every=1.0))[0].reason == "data"
 
 
 def test_training_ends_when_all_clients_are_dead_and_given_up(store, job, run):

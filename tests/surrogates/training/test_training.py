@@ -100,6 +100,35 @@ def test_validation_waits_until_the_held_out_set_is_whole(feed, trainer, held_ou
     assert outcome.score.frames == 3
 
 
+def test_last_score_is_made_though_a_held_out_trajectory_is_awaited(feed, trainer, held_out):
+    source = feed(40, (4,) * 10, passes=9, held_out=held_out(1, 3))
+    validator = Validator(frozenset({100, 101}), 4)
+    outcome = trainer(source, _settings(passes=None, steps=3), validator=validator).run()
+    assert outcome.reason == "steps"
+    assert outcome.score.frames == 3
+
+
+def test_training_that_was_finished_is_scored_again_and_patience_does_not_hear_of_it(
+    feed, trainer, held_out, recipe
+):
+    settings = _settings(passes=3, patience=9)
+    scores, states = [], []
+    learner = Learner(recipe()(), settings)
+    for _ in range(2):
+        source = feed(8, passes=3, held_out=held_out(2, 3))
+        steps, validator = LocalSteps(learner, source.pool), Validator(frozenset({100, 101}), 4)
+        made = trainer(source, settings, steps=steps, validator=validator)
+        if states:
+            source.restore(states[0])
+            made.restore(states[1])
+        outcome = made.run()
+        scores.append(outcome.score)
+        states += [source.state(), made.state()]
+    assert all(score.frames == 6 for score in scores)
+    for name in ("step", "validated", "ended", "early_stopping"):
+        assert states[3][name] == states[1][name]
+
+
 def test_training_without_a_held_out_set_ends_without_a_score(feed, trainer):
     assert trainer(feed(4), _settings()).run().score is None
 

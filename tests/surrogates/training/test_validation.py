@@ -50,6 +50,18 @@ def test_error_is_that_of_all_frames_at_once_whatever_the_slices(model, held_out
     )
 
 
+def test_set_is_whole_without_the_trajectories_that_were_given_up(held_out):
+    holes = {}
+    validator = Validator(frozenset({100, 101, 102}), 2, lambda: holes)
+    for held in held_out(2, 3):
+        assert not validator.complete
+        validator.add(held)
+    assert not validator.complete
+    holes[102] = "crashed"
+    assert validator.complete
+    assert not Validator(frozenset({102}), 2, lambda: holes).complete  # there is nothing
+
+
 def test_order_of_arrival_of_the_trajectories_changes_nothing(model, held_out):
     trajectories = held_out(3, 4)
     assert _validator(trajectories, 3).score(model) == _validator(trajectories[::-1], 3).score(
