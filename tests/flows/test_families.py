@@ -53,7 +53,8 @@ def test_a_study_of_another_family_is_refused_with_the_right_command() -> None:
 def test_each_flow_is_deployed_under_its_name() -> None:
     deployed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     functions = [f"flows/generate.py:{name.replace('-', '_')}" for name in FAMILIES]
-    assert [one["entrypoint"] for one in deployed] == functions
+    trainings = ["flows/train.py:train_surrogate_online"]
+    assert [one["entrypoint"] for one in deployed] == functions + trainings
     assert {one["name"] for one in deployed} == {"local"}
 
 
