@@ -39,8 +39,9 @@ def model_card(training: OnlineStudy, card: Mapping[str, Any], pictures: Sequenc
         "## Use",
         "",
         "```",
-        f"romflow predict {training.folder.name} "
-        + " ".join(f"--mu {name}=..." for name in card["inputs"]["names"][:-1]),
+        f"romflow predict {training.folder} "
+        + " ".join(f"--mu {name}=..." for name in card["inputs"]["names"][:-1])
+        + (" --start first.npz" if card["mode"] == "autoregressive" else ""),
         "```",
         "",
         "## What it is",

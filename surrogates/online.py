@@ -86,6 +86,7 @@ def train(
         feed.start(None if checkpoint is None else checkpoint.feed)
         if checkpoint is not None:
             run.trainer.restore(checkpoint.trainer)
+        checkpoint = None  # it holds a copy of the whole pool
         outcome = run.trainer.run()
         if outcome.reason != "stopped":
             run.publish(outcome, started, lines)
