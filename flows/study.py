@@ -2,25 +2,22 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, final, get_args
+from typing import Any, final
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from flows.study_parts import ParameterChoice, ProblemChoice, RunSettings, SamplingSettings
+from flows.text_form import assigned, read_yaml, validated
 from infra.errors import UserError
-from solvers.chunk import validation_message
 from solvers.parameters import Interval
 from solvers.problem import Kind
 from solvers.problems import problem_class
@@ -30,6 +27,8 @@ from solvers.transient_steps import equal_steps
 __all__ = ["Study", "load_study", "shipped_studies", "with_settings"]
 
 _SHIPPED = Path(__file__).parent / "studies"
+# One replaces the other.
+_EXCLUSIVE = (frozenset({"step", "cfl"}),)
 # Stands for a problem that was refused itself.
 _UNKNOWN = ProblemChoice(name="unknown")
 # What problems in time are called, and output times that suit them.
@@ -209,24 +208,8 @@ def load_study(source: str) -> Study:
     UserError
         If there is no such file or name, or it is no valid study; each wrong key is named.
     """
-    shipped = shipped_studies()
-    path = shipped.get(source, Path(source))
-    try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        near = get_close_matches(source, shipped, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UserError(
-            f"study {source}: expected a file or one of {', '.join(shipped)}, received "
-            f"{error.strerror or error}.{hint}"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"study {source}: expected YAML, received: {error}") from error
-    if data is None:
-        raise UserError(f"study {source}: expected keys with values, received an empty file")
-    if isinstance(data, dict) and "name" not in data:
-        data = {"name": path.stem, **data}  # never the dataset of another study
-    return _validated(data, str(path))
+    data, path = read_yaml(source, shipped_studies(), "study")
+    return validated(Study, data, str(path))
 
 
 def with_settings(study: Study, assignments: Sequence[str]) -> Study:
@@ -240,62 +223,4 @@ def with_settings(study: Study, assignments: Sequence[str]) -> Study:
         For an assignment without ``=``, an unknown key or an impossible value.
     """
     data = study.model_dump(mode="json", exclude_none=True)
-    for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {assignment}: expected key=value, for example time.end=2")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {assignment}: expected a YAML value: {error}") from error
-        _assign(data, key.split("."), value, assignment)
-    return _validated(data, "study with --set")
-
-
-def _assign(data: dict[str, Any], keys: list[str], value: Any, assignment: str) -> None:
-    for key in keys[:-1]:
-        inner = data.setdefault(key, {})
-        if not isinstance(inner, dict):
-            raise UserError(
-                f"--set {assignment}: expected a group before .{keys[-1]}, "
-                f"received the value {inner!r}; set {key} itself"
-            )
-        data = inner
-    if keys[-1] in ("step", "cfl") and value is not None:
-        # One replaces the other.
-        data.pop("cfl" if keys[-1] == "step" else "step", None)
-    data[keys[-1]] = value
-
-
-def _validated(data: Any, source: str) -> Study:
-    if not isinstance(data, Mapping):
-        raise UserError(f"{source}: expected keys with values, received {data!r}")
-    try:
-        return Study.model_validate(data)
-    except ValidationError as error:
-        raise UserError(f"{source}: {_with_hints(error)}") from error
-
-
-def _with_hints(error: ValidationError) -> str:
-    """Add what was probably meant to unknown keys."""
-    lines = [validation_message(error)]
-    for entry in error.errors():
-        if entry["type"] != "extra_forbidden":
-            continue
-        *place, key = map(str, entry["loc"])
-        known = _known_keys(place)
-        near = get_close_matches(key, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known keys are {', '.join(known)}"
-        lines.append(f"  {'.'.join([*place, key])}: {hint}")
-    return "\n".join(lines)
-
-
-def _known_keys(place: Sequence[str]) -> list[str]:
-    """Return the keys of the group at `place`."""
-    model: type[BaseModel] = Study
-    for key in place:
-        inner = model.model_fields[key].annotation if key in model.model_fields else Interval
-        groups = [g for g in (inner, *get_args(inner)) if isinstance(g, type)]
-        # Only the parameters are a mapping of groups, and their groups are ranges.
-        model = next((g for g in groups if issubclass(g, BaseModel)), Interval)
-    return list(model.model_fields)
+    return validated(Study, assigned(data, assignments, _EXCLUSIVE), "study with --set")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from infra.errors import UserError
 from solvers.chunk import validation_message
+from solvers.parameters import Interval
 
 __all__ = ["assigned", "read_yaml", "validated"]
 
@@ -70,7 +71,7 @@ def assigned(
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
-            raise UserError(f"--set {assignment}: expected key=value, for example name=test")
+            raise UserError(f"--set {assignment}: expected key=value, for example time.end=2")
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError as error:
@@ -135,5 +136,6 @@ def _known_keys(model: type[BaseModel], place: Sequence[str]) -> list[str]:
     for key in place:
         inner = model.model_fields[key].annotation if key in model.model_fields else None
         groups = [g for g in (inner, *get_args(inner)) if isinstance(g, type)]
-        model = next((g for g in groups if issubclass(g, BaseModel)), model)
+        # Only parameters are a mapping of groups, and their groups are ranges.
+        model = next((g for g in groups if issubclass(g, BaseModel)), Interval)
     return list(model.model_fields)
