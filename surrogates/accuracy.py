@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from infra.errors import UserError
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 
 __all__ = ["relative_error", "trajectory_error"]
 

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from infra.errors import UserError
+from infra.field_space import FieldSpace
 from infra.records import Json
-from surrogates.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.deeponet import DeepONet
 from surrogates.networks.fno import Fno, Tfno, Uno

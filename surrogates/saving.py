@@ -22,11 +22,11 @@ from safetensors.torch import save as tensors_to_bytes
 from torch import Tensor
 
 from infra.errors import ChecksumError, StoreError, UserError, storage_errors
+from infra.field_space import FieldSpace
 from infra.files import flush_folder, flush_tree, write_durably
 from infra.records import Json
 from surrogates.architectures import build_surrogate
 from surrogates.card import CARD, ModelCard, read_card
-from surrogates.field_space import FieldSpace
 from surrogates.surrogate import Surrogate
 
 __all__ = ["load_model", "model_tensors", "save_model"]

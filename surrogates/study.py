@@ -7,15 +7,16 @@ from typing import Self, final
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.dataset_space import field_space_of
 from infra.description import DatasetDescription
 from infra.errors import UserError
+from infra.field_space import FieldSpace
 from infra.store import SnapshotStore
 from infra.streaming.frames import StreamSpec, stream_spec
 from infra.zarr_store import open_store
 from surrogates.architectures import architecture, build_surrogate, network_settings
 from surrogates.arrivals import Design, HeldOut, design_of
-from surrogates.dataset_space import field_space_of, input_spec_of
-from surrogates.field_space import FieldSpace
+from surrogates.dataset_inputs import input_spec_of
 from surrogates.inputs import InputSpec
 from surrogates.job import TrainingJob
 from surrogates.surrogate import Surrogate

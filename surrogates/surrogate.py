@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from infra.errors import UserError
+from infra.field_space import FieldSpace
 from surrogates.batch import Batch
-from surrogates.field_space import FieldSpace
 from surrogates.inputs import InputScaling, InputSpec
 from surrogates.normalisation import Normalisation
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import block_array, csr_array, eye_array
 from torch import Tensor, nn
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.networks.prolongation import p1_interpolation
 from surrogates.networks.sparse import SparseMap
 

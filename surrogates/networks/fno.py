@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.errors import UserError
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.grid_bridge import GridBridge
 from surrogates.surrogate import Mode, NetworkSettings, Surrogate

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.resampling import LinearMap, UniformGrid, grid_over, grid_to_points, mesh_to_grid
 
 __all__ = ["Gather", "GridBridge"]

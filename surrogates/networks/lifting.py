@@ -22,7 +22,7 @@ from scipy.sparse.linalg import splu
 from torch import Tensor, nn
 
 from infra.errors import UserError
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputScaling, InputSpec
 from surrogates.networks.graph import FloatArray, IntArray, MeshGraph, mesh_graph
 from surrogates.normalisation import Normalisation

@@ -21,7 +21,7 @@ from typing import final
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.channels import NodeChannels, base_location
 from surrogates.networks.graph import mesh_graph

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.surrogate import Mode, NetworkSettings, Surrogate
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.networks.channels import NodeChannels, base_location
 from surrogates.networks.graph import scaled_points
 

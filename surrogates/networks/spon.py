@@ -29,7 +29,7 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.channels import NodeChannels, base_location
 from surrogates.networks.hierarchy import mesh_hierarchy

@@ -20,7 +20,7 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.grid_bridge import GridBridge
 from surrogates.surrogate import Mode, NetworkSettings, Surrogate

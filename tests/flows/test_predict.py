@@ -11,9 +11,9 @@ import torch
 
 from flows.predict import predict
 from infra.errors import UserError
+from infra.field_space import FieldInfo, FieldSpace
 from surrogates.architectures import build_surrogate
 from surrogates.batch import Batch
-from surrogates.field_space import FieldInfo, FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.saving import save_model
 from surrogates.surrogate import Mode, Surrogate

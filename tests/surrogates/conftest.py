@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from surrogates.field_space import FieldInfo, FieldSpace, Prescribed
+from infra.field_space import FieldInfo, FieldSpace, Prescribed
 from surrogates.inputs import InputSpec
 
 type Space = Callable[..., FieldSpace]

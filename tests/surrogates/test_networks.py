@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from infra.errors import UserError
+from infra.field_space import FieldInfo, FieldSpace
 from infra.records import Json
 from surrogates.architectures import build_surrogate
 from surrogates.batch import Batch
-from surrogates.field_space import FieldInfo, FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.networks.grid_bridge import GridBridge
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import Delaunay
 
 from infra.errors import UserError
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.resampling import UniformGrid, grid_over, grid_to_points, mesh_to_grid
 
 type Mesh = tuple[NDArray[np.float64], NDArray[np.int64]]

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from infra.errors import ChecksumError, RomflowError, StoreError, UserError
+from infra.field_space import FieldSpace
 from surrogates.architectures import build_surrogate
 from surrogates.batch import Batch
 from surrogates.card import read_card
-from surrogates.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.saving import load_model, save_model
 from surrogates.surrogate import Surrogate

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from infra.errors import StoreError, UserError
+from infra.field_space import FieldInfo, FieldSpace, Prescribed
 from surrogates.accuracy import relative_error, trajectory_error
 from surrogates.architectures import ARCHITECTURES, architecture, build_surrogate, network_settings
 from surrogates.batch import Batch
-from surrogates.field_space import FieldInfo, FieldSpace, Prescribed
 from surrogates.inputs import InputScaling, InputSpec
 from surrogates.surrogate import Surrogate
 

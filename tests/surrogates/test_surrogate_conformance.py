@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from infra.errors import UserError
+from infra.field_space import FieldSpace
 from infra.records import Json
 from surrogates.architectures import ARCHITECTURES, build_surrogate
 from surrogates.batch import Batch
-from surrogates.field_space import FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.saving import load_model, save_model
 from surrogates.surrogate import Mode, Surrogate

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from infra.dataset_space import field_space_of
 from infra.errors import UserError
+from infra.field_space import FieldSpace
 from infra.layout import ArraySpec, Layout, ParameterColumn, StaticArray
 from infra.records import Json, Sample
 from infra.streaming.frames import stream_spec
-from surrogates.dataset_space import field_space_of, input_spec_of
-from surrogates.field_space import FieldSpace
+from surrogates.dataset_inputs import input_spec_of
 
 _DIMS = {"node": 6, "vertex": 3, "face": 4, "cell": 1, "corner": 3}
 _POSITIONS = np.array([[0, 0], [2, 0], [0, 2], [1, 0], [1, 1], [0, 1]], np.float64)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from infra.field_space import FieldInfo, FieldSpace, Prescribed
 from solvers.grids import rectangle, structured
 from solvers.mesh import FloatArray, IntArray, ReferenceMesh
 from surrogates.batch import Batch
-from surrogates.field_space import FieldInfo, FieldSpace, Prescribed
 from surrogates.inputs import InputSpec
 from surrogates.surrogate import Surrogate
 

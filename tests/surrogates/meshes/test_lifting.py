@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from infra.errors import UserError
+from infra.field_space import FieldSpace, Prescribed
 from solvers.mesh import FloatArray, IntArray
-from surrogates.field_space import FieldSpace, Prescribed
 from surrogates.inputs import InputSpec
 from surrogates.networks.graph import mesh_graph
 from surrogates.networks.lifting import PrescribedValues, harmonic_functions

@@ -8,8 +8,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import shortest_path
 
 from infra.errors import UserError
+from infra.field_space import FieldSpace, Prescribed
 from surrogates.batch import Batch
-from surrogates.field_space import FieldSpace, Prescribed
 from surrogates.inputs import InputSpec
 from surrogates.networks.graph import mesh_graph
 from surrogates.networks.message_passing import MessagePassing, MessagePassingSettings

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from surrogates.field_space import FieldSpace
+from infra.field_space import FieldSpace
 from surrogates.networks.channels import NodeChannels, base_location
 from surrogates.networks.sparse import SparseMap
 

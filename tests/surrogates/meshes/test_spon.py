@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from infra.field_space import FieldInfo, FieldSpace, Prescribed
 from solvers.mesh import FloatArray, IntArray
 from surrogates.batch import Batch
-from surrogates.field_space import FieldInfo, FieldSpace, Prescribed
 from surrogates.inputs import InputSpec
 from surrogates.networks.hierarchy import mesh_hierarchy
 from surrogates.networks.multigrid import MultigridCycle, MultigridMaps

@@ -9,12 +9,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from infra.field_space import FieldInfo, FieldSpace
 from surrogates.architectures import build_surrogate
 from surrogates.assembly import Item
 from surrogates.bias import Bias, Visits
 from surrogates.draws import End, Slots, Wait
 from surrogates.feed import Counts, Feed, HeldOut
-from surrogates.field_space import FieldInfo, FieldSpace
 from surrogates.inputs import InputSpec
 from surrogates.learner import Learner
 from surrogates.pool import Pool, PoolShape

@@ -1,7 +1,6 @@
-"""From the description of a dataset to what a surrogate needs: fields, mesh, ranges of inputs."""
+"""From the description of a dataset to where its values live: fields, points, cells."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -9,12 +8,11 @@ from numpy.typing import NDArray
 
 from infra.description import ArraySpec, DatasetDescription
 from infra.errors import UserError
+from infra.field_space import FieldInfo, FieldSpace, Prescribed
 from infra.records import Json
 from infra.streaming.frames import stream_spec
-from surrogates.field_space import FieldInfo, FieldSpace, Prescribed
-from surrogates.inputs import InputSpec
 
-__all__ = ["field_space_of", "input_spec_of"]
+__all__ = ["field_space_of"]
 
 _AXES = ("x", "y", "z")
 # The cells over a location, by the location.
@@ -63,43 +61,8 @@ def field_space_of(
     return FieldSpace(fields, points, cells, prescribed)
 
 
-def input_spec_of(
-    description: DatasetDescription, bounds: Mapping[str, tuple[float, float]] | None = None
-) -> InputSpec:
-    """Return the inputs of a surrogate of this dataset.
-
-    Parameters
-    ----------
-    description
-        The dataset.
-    bounds
-        Ranges of parameters by name, in their units. Those that are not given have the range of
-        the dataset's samples, which are all known before the first is computed.
-
-    Raises
-    ------
-    UserError
-        If bounds are given for an unknown parameter.
-    """
-    names = [column.name for column in description.parameters]
-    unknown = sorted(set(bounds or {}) - set(names))
-    if unknown:
-        raise UserError(
-            f"Expected bounds of the parameters {names}; received them for {unknown}. Remove them."
-        )
-    ranges = {name: _range(description, name) for name in names} | dict(bounds or {})
-    times = tuple(float(t) for t in description.times)
-    made = InputSpec.of(ranges, (times[0], times[-1]) if times else (0.0, 0.0))
-    return replace(made, output_times=times)
-
-
 def _location(spec: ArraySpec) -> str:
     return "_".join(spec.dims[2 if spec.streamed else 1 :])
-
-
-def _range(description: DatasetDescription, name: str) -> tuple[float, float]:
-    values = [sample.mu[name] for sample in description.samples]
-    return min(values), max(values)
 
 
 def _points(

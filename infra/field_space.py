@@ -1,4 +1,4 @@
-"""Where the values of a surrogate live: its fields, their points and cells, prescribed values.
+"""Where the values of a frame live: its fields, their points and cells, prescribed values.
 
 A frame is one vector of ``n_values`` numbers: the fields of the stream behind each other, in the
 stream's order. A location is a set of points that carries fields, for example ``node`` or
@@ -222,7 +222,7 @@ def _check_fields(space: FieldSpace) -> None:
     names = [info.name for info in space.fields]
     if not names or len(set(names)) != len(names):
         raise UserError(
-            f"Expected at least one field, with distinct names; received {names}. A surrogate "
+            f"Expected at least one field, with distinct names; received {names}. A model "
             "needs fields with floating values: see the arrays of the dataset."
         )
     empty = [info.name for info in space.fields if info.size < 1]
