@@ -8,7 +8,7 @@ from being tried at all.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from infra.errors import UserError
@@ -20,6 +20,7 @@ from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
 from solvers.sequence.report import Work
+from solvers.sequence.roughness import is_rough
 from solvers.sequence.ssor import SsorMethod, omega_candidates
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
@@ -34,12 +35,15 @@ __all__ = [
     "fixed_part",
     "given",
     "named",
+    "ranked",
 ]
 
 # Unknowns from which MUMPS factors faster than PETSc's simplicial code.
 _LARGE = 20_000
 # Configurations that are very good for smooth coefficients and very bad for others.
 _GAMBLES = ("lagged", "fast-poisson")
+# How much dearer they are expected to be where a coefficient jumps (measured: 7 to 12 times).
+_ROUGH = 8.0
 # Unknowns below which PETSc's LU is quicker than anything that pivots and blocks.
 _SMALL = 3_000
 # An iteration that orthogonalises against 20 to 40 vectors, beside its product with the matrix.
@@ -96,7 +100,7 @@ class Configuration:
 
 
 def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
-    """Return all configurations that suit the traits, the expected cheapest first.
+    """Return all configurations that suit the traits; `ranked` orders them.
 
     Raises
     ------
@@ -110,15 +114,33 @@ def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
             f"shape {grid.shape} with {grid.size}"
         )
     offered = _definite(system, plan) if system.traits.definite else _general(system, plan)
-    ranked = sorted(offered, key=lambda one: one.cost + one.setup / plan.horizon)
+    return tuple(offered)
+
+
+def ranked(
+    offered: tuple[Configuration, ...], system: System, plan: Plan
+) -> tuple[Configuration, ...]:
+    """Return the configurations with the expected cheapest first; collective.
+
+    The values of the matrix are looked at: gambles on a smooth coefficient come last where it
+    jumps.
+    """
+    rough = is_rough(system)
+    expected = [_expected(one, rough=rough) for one in offered]
+    order = sorted(expected, key=lambda one: one.cost + one.setup / plan.horizon)
     if not system.traits.definite and factors_pay(system):
         # The first one is the default, which has to work: iterations may not arrive here.
-        ranked.sort(key=lambda one: not one.name.startswith("direct"))
-    elif ranked[0].name.startswith(_GAMBLES):
+        order.sort(key=lambda one: not one.name.startswith("direct"))
+    elif order[0].name.startswith(_GAMBLES):
         # Their cost depends on the coefficients: one that is safe and needs no set-up goes first,
         # and shows what a unit of cost is.
-        ranked.sort(key=lambda one: one.name != "ssor")
-    return tuple(ranked)
+        order.sort(key=lambda one: one.name != "ssor")
+    return tuple(order)
+
+
+def _expected(one: Configuration, *, rough: bool) -> Configuration:
+    gamble = one.name == "fast-poisson" or one.name.endswith("rescaled")
+    return replace(one, cost=_ROUGH * one.cost) if rough and gamble else one
 
 
 def factors_pay(system: System) -> bool:

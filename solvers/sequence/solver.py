@@ -9,6 +9,7 @@ reason.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal, final
 
 from solvers.errors import LinearSolveError
@@ -20,6 +21,7 @@ from solvers.sequence.configurations import (
     factors_pay,
     given,
     named,
+    ranked,
 )
 from solvers.sequence.direct import DirectMethod
 from solvers.sequence.guess import SolutionHistory
@@ -86,9 +88,9 @@ class SequenceSolver:
         self._settings = settings
         self._system = System(matrix, traits, recognise=options is None)
         self._toolbox = Toolbox(self._system)
-        plan = Plan(horizon, seed, clock=settings.cost == "seconds")
+        self._plan = Plan(horizon, seed, clock=settings.cost == "seconds")
         if options is None:
-            offered = configurations(self._system, plan)
+            offered = configurations(self._system, self._plan)
         else:
             offered = (given(name, options, settings.rtol),)
         alone = "given" if options is not None else settings.method
@@ -98,7 +100,7 @@ class SequenceSolver:
         self._averages = any(one.name.endswith("rescaled") for one in wanted)
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
-        self._chooser = Chooser(name, offered, settings, horizon=horizon, seed=seed, bins=bins)
+        self._offered, self._bins = offered, bins
         self._iterations = 0.0
         self._given = options is not None and guess == "given"
         self._stale = True
@@ -106,10 +108,31 @@ class SequenceSolver:
         if options is not None:
             self._method(offered[0])  # wrong options are told at once
 
+    @cached_property
+    def _chooser(self) -> Chooser:
+        """What chooses; made with the first values, which tell what to expect."""
+        plan = self._plan
+        return Chooser(
+            self.name,
+            self._ranked(),
+            self._settings,
+            horizon=plan.horizon,
+            seed=plan.seed,
+            bins=self._bins,
+        )
+
+    def _ranked(self) -> tuple[Configuration, ...]:
+        return ranked(self._offered, self._system, self._plan)
+
     @property
     def arms(self) -> tuple[str, ...]:
-        """Names of the configurations among which the solver chooses."""
-        return tuple(one.name for one in self._chooser.offered)
+        """Names of the configurations among which the solver chooses, the default first.
+
+        Before the first solve the order is what it would be for the present values of the matrix.
+        """
+        made = "_chooser" in self.__dict__
+        offered = self._chooser.offered if made else self._ranked()
+        return tuple(one.name for one in offered)
 
     def refilled(self) -> None:
         """Tell the solver that the matrix has new values; looked at in the next solve."""
@@ -153,7 +176,7 @@ class SequenceSolver:
         """
         try:
             self._look()
-            method = self._method(named("direct", self._chooser.offered))
+            method = self._method(named("direct", self._offered))
             assert isinstance(method, DirectMethod), "the configuration of this name"
             work = method.prepare(self._system)
             work.add(method.solve_many(self._system, right, solution, self._settings.rtol))
@@ -297,7 +320,7 @@ class SequenceSolver:
         again = traits.dimension < 3 and version == self._last
         if name is None and (again or (traits.constant and factors_pay(self._system))):
             name = "factor"
-        found = [c for c in self._chooser.offered if c.uses == name and c.name.startswith("direct")]
+        found = [c for c in self._offered if c.uses == name and c.name.startswith("direct")]
         return found[0] if found else None
 
     def _run(self, one: Configuration, b: Any, x: Any, target: Target) -> Outcome:
