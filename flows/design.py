@@ -1,7 +1,7 @@
 """What a study asks for, before anything is written: samples, chunks, layout of the dataset."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -22,7 +22,8 @@ from solvers.snapshots import flow_layout
 from solvers.steady_snapshots import steady_layout
 from solvers.transient_snapshots import transient_layout
 
-__all__ = ["Design", "design", "layout", "size_on_disk"]
+__all__ = ["Design", "design", "layout", "problem_and_space", "require_possible",
+           "size_on_disk"]  # fmt: skip
 
 
 @final
@@ -32,7 +33,7 @@ class Design:
 
     Attributes
     ----------
-    problem, space, samples : what is computed
+    problem, space, samples : what is computed; samples that are drawn later have no `mu` yet
     chunks : sample indices of each chunk, neighbours in parameter space together
     """
 
@@ -51,17 +52,30 @@ def design(study: Study) -> Design:
         For an unknown problem, setting, parameter or method, bounds outside the problem's,
         several samples of which all would be equal, or samples that are impossible.
     """
-    problem = make_problem(study.problem.name, study.problem.settings)
-    space = _space(problem, study)
-    _check_variety(study, space)
+    problem, space = problem_and_space(study)
     samples = tuple(
         make_sampler(study.sampling.method, space, study.sampling.seed).suggest(
             study.sampling.samples
         )
     )
-    _check_samples(problem, samples)
+    require_possible(problem, samples)
     parts = chunks(order(_features(problem, space, samples)), study.run.chunk_size)
     return Design(problem, space, samples, tuple(tuple(map(int, part)) for part in parts))
+
+
+def problem_and_space(study: Study) -> tuple[Problem, ParameterSpace]:
+    """Return the problem of a study and the box of its parameters.
+
+    Raises
+    ------
+    UserError
+        For an unknown problem, setting or parameter, bounds outside the problem's, or several
+        samples of which all would be equal.
+    """
+    problem = make_problem(study.problem.name, study.problem.settings)
+    space = _space(problem, study)
+    _check_variety(study, space)
+    return problem, space
 
 
 def layout(study: Study, made: Design, mesh: ReferenceMesh, description: str = "") -> Layout:
@@ -75,11 +89,16 @@ def layout(study: Study, made: Design, mesh: ReferenceMesh, description: str = "
     text = description or study.description
     content = {**study.content(), "description": text}
     attrs: Mapping[str, Any] = {"study": content, "description": text}
+    # The arrays follow from the samples that are known; the others differ from them in `mu` only.
+    known = [sample for sample in made.samples if sample.mu or not made.space.parameters]
+    samples = [replace(sample, index=index) for index, sample in enumerate(known)]
+    about = (study.name, made.problem, made.space, samples, mesh)
     if study.time is None:
-        return steady_layout(study.name, made.problem, made.space, made.samples, mesh, attrs)
-    times = study.time.times()
-    of_kind = transient_layout if made.problem.kind == "transient" else flow_layout
-    return of_kind(study.name, made.problem, made.space, made.samples, mesh, times, attrs)
+        found = steady_layout(*about, attrs)
+    else:
+        of_kind = transient_layout if made.problem.kind == "transient" else flow_layout
+        found = of_kind(*about, study.time.times(), attrs)
+    return found if len(known) == len(made.samples) else replace(found, samples=made.samples)
 
 
 def size_on_disk(study: Study, made: Design, mesh: ReferenceMesh) -> int:
@@ -117,7 +136,14 @@ def _features(
     return space.to_unit(space.array(mus)) if found is None else found
 
 
-def _check_samples(problem: Problem, samples: Sequence[Sample]) -> None:
+def require_possible(problem: Problem, samples: Sequence[Sample]) -> None:
+    """Check that all samples can be computed.
+
+    Raises
+    ------
+    UserError
+        If one cannot; the message says why.
+    """
     impossible = []
     for sample in samples:
         try:

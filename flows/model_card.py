@@ -16,7 +16,9 @@ __all__ = ["example_patches", "model_card"]
 _SHOWN = 3
 
 
-def model_card(training: OnlineStudy, card: Mapping[str, Any], pictures: Sequence[str]) -> str:
+def model_card(
+    training: OnlineStudy, card: Mapping[str, Any], pictures: Sequence[str], bred: str = ""
+) -> str:
     """Return the card as Markdown.
 
     Parameters
@@ -24,6 +26,7 @@ def model_card(training: OnlineStudy, card: Mapping[str, Any], pictures: Sequenc
     training : what was trained
     card : the trainer's ``card.json``
     pictures : files beside the card
+    bred : how many simulations were bred, as words; empty: none
     """
     made, metrics, lineage = online_design(training), card["metrics"], card["lineage"]
     kind = f"{card['architecture']}, {card['mode']}, {card['n_parameters']} numbers"
@@ -51,6 +54,7 @@ def model_card(training: OnlineStudy, card: Mapping[str, Any], pictures: Sequenc
         f"| architecture | {kind} |",
         f"| inputs | {'; '.join(_inputs(card))} |",
         f"| varied | {'; '.join(range_text(made.space.free))} |",
+        *([f"| active sampling | {bred} |"] if bred else []),
         *_rows(metrics),
         f"| dataset | digest {str(lineage.get('study', ''))[:12]}, {training.study.name} |",
         f"| code | commit {lineage.get('provenance', {}).get('git_commit', 'unknown')} |",

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
-from flows.design import Design, design
+from flows.breeding import breed_samples, rounds_of
+from flows.design import Design, design, problem_and_space
 from flows.online_study import OnlineStudy
 from flows.plan import Plan, prepare
 from infra.errors import UserError, storage_errors
@@ -40,18 +41,22 @@ def online_design(training: OnlineStudy) -> Design:
 
     Held-out simulations come first, so that errors are known early. The others stay in the order
     in which they were drawn: neighbours one after another, as a sequence of linear systems likes
-    them, would teach one corner of the parameter box at a time.
+    them, would teach one corner of the parameter box at a time. With active sampling, later rounds
+    have no parameters yet; a chunk never spans two rounds.
 
     Raises
     ------
     UserError
         See `flows.design.design`.
     """
-    made = design(training.data)
+    if training.study.sampling.breed is None:
+        made = design(training.data)
+    else:
+        problem, space = problem_and_space(training.data)
+        made = Design(problem, space, breed_samples(training, problem, space), ())
     size = training.study.run.chunk_size
-    held_out = training.held_out
-    rest = tuple(range(len(made.samples) - len(held_out)))
-    return replace(made, chunks=(*_cut(held_out, size), *_cut(rest, size)))
+    parts = [training.held_out, *rounds_of(training)]
+    return replace(made, chunks=tuple(chunk for part in parts for chunk in _cut(part, size)))
 
 
 def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> OnlinePlan:
@@ -87,6 +92,7 @@ def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> Onli
         samples=tuple(range(training.study.sampling.samples)),
         validation=training.held_out,
         bounds={p.name: (p.low, p.high) for p in made.space.parameters},
+        active=training.study.sampling.breed is not None,
         logarithmic=tuple(p.name for p in made.space.parameters if p.scale == "log"),
         model=training.model,
         reservoir=training.reservoir,

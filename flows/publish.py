@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, final
 
 from flows.card import dataset_card
-from flows.design import design
+from flows.design import problem_and_space
 from flows.figures import (
     overview_figure,
     save,
@@ -110,11 +110,11 @@ def _entry(
     records: Sequence[CommitRecord],
     figures: tuple[str, ...],
 ) -> CatalogEntry:
-    made = design(study)
+    problem, space = problem_and_space(study)
     described = store.description
     return CatalogEntry(
         name=study.name,
-        title=made.problem.title,
+        title=problem.title,
         description=study.description,
         created=datetime.now(UTC),
         problem=study.problem.name,
@@ -123,7 +123,7 @@ def _entry(
         n_samples=len(store.samples),
         n_committed=len(records),
         n_failed=len(store.failures()),
-        parameters=_parameters(made.space),
+        parameters=_parameters(space),
         arrays=tuple(
             EntryArray(
                 name=a.name, dims=a.dims, units=a.units, long_name=a.long_name, dtype=a.dtype

@@ -9,6 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
+from flows.bred_samples import bred_text, scatter_of
+from flows.figures.breeding import breeding_figure
 from flows.figures.files import save, write_file
 from flows.figures.learning import learning_figure
 from flows.figures.model_fields import comparison_figure
@@ -32,6 +34,7 @@ class ModelSummary:
     ----------
     name, folder, card, picture : of the surrogate (empty: none)
     error, baseline : relative error on the held-out frames, with and without the model
+    bred : simulations that were bred where the surrogate learned badly, as words; empty: no such
     steps, items, mean_views : gradient steps, items that came, how often each was seen
     seconds : of the training
     complaint : why it is incomplete; empty if it is complete
@@ -43,6 +46,7 @@ class ModelSummary:
     picture: str
     error: float | None
     baseline: float | None
+    bred: str
     steps: int
     items: int
     mean_views: float
@@ -71,14 +75,15 @@ def publish_model(
     if not (trained and card_file.is_file()):
         lines = problems or ["the trainer left no surrogate, and no reason; see its log"]
         place, text = str(training.folder), "\n".join(lines)
-        return ModelSummary(training.name, place, "", "", None, None, 0, 0, 0.0, 0.0, text)
+        return ModelSummary(training.name, place, "", "", None, None, "", 0, 0, 0.0, 0.0, text)
     with storage_errors(card_file):
         card: dict[str, Any] = json.loads(card_file.read_text())
         history = read_history(paths.history)
     metrics = card["metrics"]
+    bred = bred_text(training)
     pictures = _draw(training, history)
     readme = training.folder / "README.md"
-    text = model_card(training, card, tuple(path.name for path in pictures))
+    text = model_card(training, card, tuple(path.name for path in pictures), bred)
     write_file(readme, text.encode())
     return ModelSummary(
         name=training.name,
@@ -87,6 +92,7 @@ def publish_model(
         picture=str(pictures[-1]) if pictures else "",
         error=metrics.get("validation_error"),
         baseline=metrics.get("baseline_error"),
+        bred=bred,
         steps=int(metrics.get("steps", 0)),
         items=int(metrics.get("items", 0)),
         mean_views=metrics.get("visits", 0) / max(metrics.get("items", 0), 1),
@@ -111,6 +117,10 @@ def _draw(training: OnlineStudy, history: Mapping[str, np.ndarray]) -> list[Path
     if history:
         figure = learning_figure(training.name, history)
         pictures.append(save(figure, training.folder / "learning.png"))
+    scatter = scatter_of(training)
+    if scatter is not None:
+        figure = breeding_figure(training.name, scatter)
+        pictures.append(save(figure, training.folder / "sampling.png"))
     examples = example_patches(training.paths)
     if examples is not None:
         title, truth, prediction = examples

@@ -144,12 +144,13 @@ def _statistics(store: SnapshotStore) -> Table:
 
 def _samples(store: SnapshotStore) -> Table:
     described, committed, failures = store.description, store.committed(), store.failures()
-    varied = [c for c in described.parameters if len({s.mu[c.name] for s in store.samples}) > 1]
+    varied = [c for c in described.parameters if len({s.mu.get(c.name) for s in store.samples}) > 1]
     names, shown = _columns([(c.name, c.units) for c in varied])
     work = ["steps"] if len(store.times) else ["solver", "iterations"]
     table = _table("Samples", ["sample", *shown, "status", *work, "wall [s]"])
     for sample in store.samples[:_ROWS]:
-        cells = [str(sample.index), *(f"{sample.mu[name]:.6g}" for name in names)]
+        drawn = bool(sample.mu)
+        cells = [str(sample.index), *(f"{sample.mu[n]:.6g}" if drawn else "" for n in names)]
         if sample.index in committed:
             cells += [
                 "committed",

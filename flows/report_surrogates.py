@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from flows.breeding import rounds_of
 from flows.columns import range_text
 from flows.online_plan import online_design
 from flows.online_study import OnlineStudy
@@ -27,6 +28,7 @@ def print_training(console: Console, training: OnlineStudy) -> None:
     facts = {
         "simulations": f"{count} of {made.problem.title.lower()} to train on, {held} held out",
         "varied": "\n".join(range_text(made.space.free)) or "nothing",
+        **_rounds(training),
         "chunks": f"{len(made.chunks)} of up to {study.run.chunk_size} simulations, "
         f"{study.run.workers} side by side, {study.run.ranks} MPI ranks each",
         "frames": f"{items} to train on",
@@ -40,6 +42,15 @@ def print_training(console: Console, training: OnlineStudy) -> None:
     print_facts(console, f"{training.name}: {training.description}", facts)
 
 
+def _rounds(training: OnlineStudy) -> dict[str, str]:
+    """Say how samples are drawn, if that is not fixed beforehand."""
+    breed = training.study.sampling.breed
+    if breed is None:
+        return {}
+    shares = f"{breed.start:.0%} to {breed.end:.0%} of them bred"
+    return {"sampling": f"breed: {len(rounds_of(training))} rounds of {breed.size}, {shares}"}
+
+
 def print_model_summary(console: Console, summary: ModelSummary) -> None:
     """Show what a training left behind."""
     facts = {
@@ -47,6 +58,7 @@ def print_model_summary(console: Console, summary: ModelSummary) -> None:
         if summary.error is not None
         else "not measured: no held-out simulation",
         "without model": "" if summary.baseline is None else f"{summary.baseline:.3%}",
+        "active sampling": summary.bred,
         "training": f"{summary.steps} steps, {summary.items} items, each "
         f"{summary.mean_views:.3g} times in the mean",
         "time": f"{summary.seconds:.1f} s",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, final
@@ -176,7 +177,13 @@ class Study(BaseModel):
     def content(self) -> dict[str, Any]:
         """Return what decides the numbers: neither `run` and places nor what has no effect."""
         foreign = {"flow": {"linear"}, "transient": {"solver"}}.get(self.kind, {"time", "solver"})
-        return self.model_dump(mode="json", exclude={"run", "output", "catalog", *foreign})
+        content = self.model_dump(mode="json", exclude={"run", "output", "catalog", *foreign})
+        breed = self.sampling.breed
+        if breed is None:  # what has no effect may not decide which data these are
+            del content["sampling"]["settings"]
+        else:
+            content["sampling"]["settings"] = asdict(breed)
+        return content
 
 
 def _kind_and_title(problem: object) -> tuple[Kind | None, str]:

@@ -1,7 +1,8 @@
 """The groups of a study that do not depend on its problem."""
 
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, Self, final
 
 from pydantic import (
     BaseModel,
@@ -11,9 +12,15 @@ from pydantic import (
     Field,
     FiniteFloat,
     Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
 )
 
+from infra.errors import UserError
+from solvers.chunk import validation_message
 from solvers.parameters import Interval
+from solvers.sampling import BreedSettings
 
 __all__ = ["ParameterChoice", "ProblemChoice", "RunSettings", "SamplingSettings"]
 
@@ -41,9 +48,30 @@ class SamplingSettings(BaseModel):
 
     model_config = _STRICT
 
-    method: str = Field("sobol", description="sobol, latin-hypercube, uniform or grid")
+    method: str = Field(
+        "sobol", description="sobol, latin-hypercube, uniform, grid; breed in an online training"
+    )
     samples: int = Field(4, ge=1, le=1_000_000, description="number of samples")
     seed: int = Field(2026, ge=0, description="seed of the design and of each sample's seed")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="of breed: size, sigma and so on, see its documentation"
+    )
+
+    @model_validator(mode="after")
+    def _settings_of_the_method(self) -> Self:
+        if self.method == "breed":
+            _breed_settings(self.settings)
+        elif self.settings:
+            raise ValueError(
+                f"settings: expected none, for {self.method} has no settings, received "
+                f"{self.settings}; remove them, or choose the method breed"
+            )
+        return self
+
+    @property
+    def breed(self) -> BreedSettings | None:
+        """How samples are bred; None for designs that are fixed beforehand."""
+        return _breed_settings(self.settings) if self.method == "breed" else None
 
 
 @final
@@ -57,6 +85,17 @@ class RunSettings(BaseModel):
     workers: int = Field(1, ge=1, le=4096, description="chunks computed side by side")
     runner: Literal["threads", "dask"] = Field("threads", description="Prefect's task runner")
     retries: int = Field(2, ge=0, le=20, description="further attempts after a crash of a chunk")
+
+
+def _breed_settings(settings: Mapping[str, Any]) -> BreedSettings:
+    """Read the settings of breed; raises `ValueError` with what is wrong."""
+    known: TypeAdapter[BreedSettings] = TypeAdapter(BreedSettings)
+    try:
+        return known.validate_json(json.dumps(dict(settings)), strict=True)
+    except ValidationError as error:
+        raise ValueError(f"settings: {validation_message(error)}") from error
+    except (UserError, TypeError) as error:
+        raise ValueError(f"settings: {error}") from error
 
 
 def _no_truth_value(value: object) -> object:

@@ -2,14 +2,13 @@
 
 The trainer is one job, each chunk of simulations another; both are Prefect tasks. A crash of
 either is answered by starting it again: the trainer goes on from its checkpoint and its journal,
-a chunk sends what the trainer lacks. Nothing is kept in the flow itself.
+a chunk sends what the trainer lacks. Nothing is kept in the flow itself. With active sampling the
+flow also draws the samples, a round at a time; see `flows.breeding`.
 """
 
 import shutil
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, final
 from uuid import UUID
@@ -17,12 +16,13 @@ from uuid import UUID
 from prefect import flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of, run_chunk
+from flows.breeding import breeder_of
+from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of
 from flows.messages import message_of
+from flows.online_chunks import Job, OnlineChunks
 from flows.online_plan import OnlinePlan, check_design, prepare_online
 from flows.online_study import OnlineStudy, load_training
 from flows.progress import Follower
@@ -66,7 +66,7 @@ def compute_online(plan: OnlinePlan, training: OnlineStudy) -> Ended:
     """
     run, gate, before = training.study.run, Gate(), _epoch(plan)
     try:
-        trainer = _Job(
+        trainer = Job(
             run_trainer.with_options(retries=run.retries).submit(
                 plan.job, plan.log, gate, return_state=False
             )
@@ -74,33 +74,17 @@ def compute_online(plan: OnlinePlan, training: OnlineStudy) -> Ended:
         if not _trainer_listens(plan, trainer, before):
             problem = problem_of(trainer.future)
             return Ended(problem is None, (problem,) if problem else ())
-        attempt = run_chunk.with_options(retries=run.retries)
-        chunks = [
-            _Job(attempt.submit(chunk.number, chunk, run.ranks, gate, return_state=False))
-            for chunk in plan.simulations.chunks
-        ]
+        chunks = OnlineChunks(plan.simulations, run, gate, breeder_of(training))
         _follow(plan, training, trainer, chunks)
-        # Whoever is still at work now is not needed any more: that he is ended is no problem.
-        found = [problem_of(chunk.future) for chunk in chunks if chunk.ended.is_set()]
         failed = problem_of(trainer.future)
-        problems = [problem for problem in (failed, *found) if problem]
+        problems = [problem for problem in (failed, *chunks.problems()) if problem]
         return Ended(failed is None, tuple(problems))
     finally:
         # Nothing is left unless the trainer has had enough, or this flow is being cancelled.
         gate.close()
 
 
-@final
-class _Job:
-    """A task's future that tells its end without asking the server."""
-
-    def __init__(self, future: PrefectFuture[Any]) -> None:
-        self.future = future
-        self.ended = threading.Event()
-        future.add_done_callback(lambda _: self.ended.set())
-
-
-def _trainer_listens(plan: OnlinePlan, trainer: _Job, before: int) -> bool:
+def _trainer_listens(plan: OnlinePlan, trainer: Job, before: int) -> bool:
     """Wait until a new trainer has written the rendezvous; False if it ended before."""
     while _epoch(plan) == before:
         if trainer.ended.wait(_LOOK):
@@ -115,7 +99,7 @@ def _epoch(plan: OnlinePlan) -> int:
         return 0
 
 
-def _follow(plan: OnlinePlan, training: OnlineStudy, trainer: _Job, chunks: Sequence[_Job]) -> None:
+def _follow(plan: OnlinePlan, training: OnlineStudy, trainer: Job, chunks: OnlineChunks) -> None:
     """Show progress until the trainer has ended, and the archive is complete; tell it of losses."""
     items = training.study.sampling.samples * max(plan.simulations.n_frames, 1)
     simulations = Follower(plan.simulations)
@@ -129,9 +113,13 @@ def _follow(plan: OnlinePlan, training: OnlineStudy, trainer: _Job, chunks: Sequ
         with TrainingDisplay(frames) as display:
             pending = told = False
             while not told or pending:
+                # Nobody needs another round once the trainer has had enough, but the archive does.
+                wanted = not trainer.ended.is_set() or training.archive
+                drawn = chunks.go_on(learning=not trainer.ended.is_set()) if wanted else ()
                 pending = not trainer.ended.wait(_LOOK)
-                computed = all(chunk.ended.is_set() for chunk in chunks)
+                computed = chunks.ended
                 now, lessons = simulations.look(), learning.look()
+                now = replace(now, messages=(*drawn, *now.messages))
                 display.show(now, lessons)
                 for message in (*now.messages, *lessons.messages):
                     logger.info(message)

@@ -203,7 +203,7 @@ def parameter_rows(store: SnapshotStore) -> list[dict[str, object]]:
     -------
     list of dict
         Columns: index, each parameter, seed, status, reason, wall_seconds, steps; the last
-        three are empty where they do not exist.
+        three are empty where they do not exist, and so are parameters that are drawn later.
     """
     committed, failures = store.committed(), store.failures()
     columns = [column.name for column in store.description.parameters]
@@ -212,7 +212,7 @@ def parameter_rows(store: SnapshotStore) -> list[dict[str, object]]:
         record = (
             store.record(sample.index) if sample.index in committed else failures.get(sample.index)
         )
-        values = {name: sample.mu[name] for name in columns}
+        values = {name: sample.mu.get(name, "") for name in columns}
         rows.append({"index": sample.index, **values, "seed": sample.seed, **_outcome(record)})
     return rows
 

@@ -7,12 +7,12 @@ loads no storage library.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
-from typing import cast, final
+from typing import Annotated, Any, final
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from infra.errors import StoreError
 from infra.records import Json, Sample
@@ -111,7 +111,8 @@ class DatasetDescription:
     name, title
         Short name and one line for people.
     samples
-        All samples of the study, in order of their index.
+        All samples of the study, in order of their index. One that is drawn later has no
+        parameters until then.
     parameters
         Columns of `Sample.mu`.
     dims
@@ -122,6 +123,9 @@ class DatasetDescription:
         Arrays of samples, and arrays written at creation.
     attrs
         Attributes of the whole dataset.
+    later
+        Samples that were drawn after the creation. What was drawn does not count: neither the
+        JSON form nor the digest depends on it.
     """
 
     __pydantic_config__ = _STRICT
@@ -134,6 +138,23 @@ class DatasetDescription:
     arrays: tuple[ArraySpec, ...]
     static: tuple[StaticDescription, ...] = ()
     attrs: Mapping[str, Json] = field(default_factory=dict)
+    later: Annotated[frozenset[int], Field(exclude=True)] = frozenset()
+
+    @cached_property
+    def undrawn(self) -> frozenset[int]:
+        """Samples that have not been drawn yet."""
+        return frozenset(s.index for s in self.samples if self.parameters and not s.mu)
+
+    @cached_property
+    def drawn(self) -> tuple[Sample, ...]:
+        """The samples whose parameters are known."""
+        return tuple(s for s in self.samples if s.index not in self.undrawn)
+
+    def with_draws(self, samples: Iterable[Sample]) -> "DatasetDescription":
+        """Return the description with the parameters of samples that were drawn; same digest."""
+        known = {sample.index: sample for sample in samples}
+        merged = tuple(known.get(sample.index, sample) for sample in self.samples)
+        return replace(self, samples=merged, later=self.later | known.keys())
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -176,8 +197,11 @@ class DatasetDescription:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Json]:
-        """Return the JSON object from which `from_json` reads back an equal description."""
-        return cast(dict[str, Json], _adapter().dump_python(self, mode="json"))
+        """Return the JSON object from which `from_json` reads the description of the creation."""
+        data: dict[str, Any] = _adapter().dump_python(self, mode="json")
+        for index in self.later:
+            data["samples"][index]["mu"] = {}
+        return data
 
     def to_json(self) -> str:
         """Return indented JSON with a final newline."""

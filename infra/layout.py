@@ -81,7 +81,8 @@ class Layout:
     name, title
         Short name and one line for people.
     samples
-        All samples of the study; their indices are 0 to n - 1 in this order.
+        All samples of the study; their indices are 0 to n - 1 in this order. A sample without
+        any parameter is drawn later, see `SnapshotStore.draw`.
     parameters
         Names, units and descriptions of the entries of `Sample.mu`.
     dims
@@ -209,7 +210,7 @@ def _check_samples(layout: Layout) -> None:
                 f"Expected samples with indices 0 to {len(layout.samples) - 1} in order; "
                 f"received {sample.index} at place {place}. Number them again."
             )
-        if set(sample.mu) != columns:
+        if sample.mu and set(sample.mu) != columns:
             raise UserError(
                 f"Expected the parameters {sorted(columns)}; received {sorted(sample.mu)} "
                 f"in sample {place}. Give every sample every parameter."

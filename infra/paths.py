@@ -7,6 +7,7 @@
     ├── layout.json             description of the dataset
     ├── commits/000012.json     a sample is complete if and only if its record is here
     ├── failures/000012.json    why a sample could not be computed
+    ├── draws/000016.json       samples drawn later: from 16 on, as many as were drawn together
     ├── locks/000012.lock       held by the attempt that computes the sample
     └── staging/000012.<token>/ unfinished data of one attempt
 """
@@ -55,6 +56,11 @@ class DatasetPaths:
         return self.root / "failures"
 
     @property
+    def draws(self) -> Path:
+        """Folder of draw records; only there if samples were drawn after the creation."""
+        return self.root / "draws"
+
+    @property
     def locks(self) -> Path:
         """Folder of lock files."""
         return self.root / "locks"
@@ -81,6 +87,10 @@ class DatasetPaths:
     def failure(self, index: int) -> Path:
         """Return the failure record of a sample."""
         return self.failures / f"{index:06d}.json"
+
+    def draw(self, first: int) -> Path:
+        """Return the draw record whose first sample is this one."""
+        return self.draws / f"{first:06d}.json"
 
     def lock(self, index: int) -> Path:
         """Return the lock file of a sample."""
@@ -109,10 +119,14 @@ class DatasetPaths:
         """Return the unfinished file of a failure record."""
         return self.staging / f"failure.{token}"
 
+    def staged_draw(self, token: str) -> Path:
+        """Return the unfinished file of a draw record."""
+        return self.staging / f"draw.{token}"
+
     def leftovers(self) -> Iterator[Path]:
-        """Yield what creations and failure records left: dead, for a holder of the dataset lock."""
-        yield from sorted(self.staging.glob("create.*"))
-        yield from sorted(self.staging.glob("failure.*"))
+        """Yield what creations and records left: dead, for a holder of the dataset lock."""
+        for pattern in ("create.*", "failure.*", "draw.*"):
+            yield from sorted(self.staging.glob(pattern))
 
     @staticmethod
     def indices(folder: Path) -> frozenset[int]:

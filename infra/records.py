@@ -21,6 +21,7 @@ from infra.errors import StoreError
 
 __all__ = [
     "CommitRecord",
+    "DrawRecord",
     "FailureRecord",
     "Json",
     "Provenance",
@@ -48,7 +49,8 @@ class Sample:
     index
         Place in the dataset, 0 to n - 1.
     mu
-        Parameter values by name, in the units of the layout's columns.
+        Parameter values by name, in the units of the layout's columns; empty as long as the sample
+        has not been drawn.
     seed
         Seed of the random generator of this sample.
     """
@@ -173,7 +175,26 @@ class FailureRecord:
     provenance: Provenance
 
 
-type Record = Sample | SolveReport | Provenance | CommitRecord | FailureRecord
+@final
+@dataclass(frozen=True)
+class DrawRecord:
+    """Samples that were drawn together after their dataset was created.
+
+    Attributes
+    ----------
+    samples
+        The samples, with their parameters.
+    parents
+        The sample from which each of them was derived, by their indices; those that are not here
+        have none.
+    """
+
+    __pydantic_config__ = _STRICT
+    samples: tuple[Sample, ...]
+    parents: Mapping[int, int]
+
+
+type Record = Sample | SolveReport | Provenance | CommitRecord | FailureRecord | DrawRecord
 
 
 def to_json(record: Record) -> str:

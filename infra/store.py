@@ -5,6 +5,7 @@ only. A sample is committed at most once, whoever tries, and a killed process le
 either committed or missing.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ import numpy as np
 
 from infra.description import DatasetDescription
 from infra.errors import StoreError
-from infra.records import CommitRecord, FailureRecord, Sample
+from infra.records import CommitRecord, DrawRecord, FailureRecord, Sample
 from infra.stream import TrajectorySink
 
 if TYPE_CHECKING:
@@ -57,8 +58,28 @@ class SnapshotStore(ABC):
 
     @property
     def samples(self) -> tuple[Sample, ...]:
-        """All samples of the study, committed or not."""
+        """All samples of the study, committed or not; one that is drawn later has no `mu` yet."""
         return self.description.samples
+
+    def sample(self, index: int) -> Sample:
+        """Return a sample that can be computed.
+
+        Raises
+        ------
+        StoreError
+            If there is none of this index, or it has not been drawn yet.
+        """
+        samples = self.samples
+        if not 0 <= index < len(samples):
+            raise StoreError(
+                f"Expected a sample index from 0 to {len(samples) - 1}; received {index}."
+            )
+        if index in self.description.undrawn:
+            raise StoreError(
+                f"Expected a sample that has been drawn; received {index}, whose parameters are "
+                "not known yet. Draw it first: the flow that trains the surrogate does."
+            )
+        return samples[index]
 
     @property
     def times(self) -> np.ndarray:
@@ -170,6 +191,32 @@ class SnapshotStore(ABC):
         self._require_committed(index)
         return self._read(index, name, frame)
 
+    def draw(self, record: DrawRecord) -> None:
+        """Give samples that were left open at the creation their parameters, all or none.
+
+        Who comes first wins; the same draw again does nothing. The layout's digest stays as it is.
+
+        Parameters
+        ----------
+        record
+            The samples, in order of their index, at least one.
+
+        Raises
+        ------
+        StoreError
+            If one of them was fixed at the creation, was drawn with other parameters before, or
+            does not fit the dataset.
+        """
+        known = self.samples
+        for sample in record.samples:
+            self._require_drawable(sample, known)
+        if not self.description.undrawn.isdisjoint(s.index for s in record.samples):
+            self._draw(record)
+
+    @abstractmethod
+    def draws(self) -> tuple[DrawRecord, ...]:
+        """Return what was drawn since the creation, in order of the first samples."""
+
     @abstractmethod
     def static(self, name: str) -> np.ndarray:
         """Read an array that was written at creation.
@@ -206,19 +253,32 @@ class SnapshotStore(ABC):
     def _fail(self, record: FailureRecord) -> None: ...
 
     @abstractmethod
+    def _draw(self, record: DrawRecord) -> None: ...
+
+    @abstractmethod
     def _read(self, index: int, name: str, frame: int | None) -> np.ndarray: ...
 
     def _require_known(self, sample: Sample) -> None:
-        n_sample = len(self.samples)
-        if not 0 <= sample.index < n_sample:
-            raise StoreError(
-                f"Expected a sample index from 0 to {n_sample - 1}; received {sample.index}."
-            )
-        known = self.samples[sample.index]
+        known = self.sample(sample.index)
         if (dict(known.mu), known.seed) != (dict(sample.mu), sample.seed):
             raise StoreError(
                 f"Expected the dataset's {known}; received {sample}. "
                 "Take the samples from the store, or create a dataset for the new study."
+            )
+
+    def _require_drawable(self, sample: Sample, known: tuple[Sample, ...]) -> None:
+        columns = {column.name for column in self.description.parameters}
+        fits = 0 <= sample.index < len(known) and known[sample.index].seed == sample.seed
+        if not fits or set(sample.mu) != columns or not all(map(math.isfinite, sample.mu.values())):
+            raise StoreError(
+                f"Expected finite values of {sorted(columns)} for a sample of the dataset, with "
+                f"its seed; received {sample}. Take index and seed from the store."
+            )
+        before = dict(known[sample.index].mu)
+        if before and before != dict(sample.mu):
+            raise StoreError(
+                f"Expected sample {sample.index} as it was drawn, {before}; received "
+                f"{dict(sample.mu)}. What was drawn stays: take the sample from the store."
             )
 
     def _require_committed(self, index: int) -> None:

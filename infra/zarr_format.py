@@ -19,7 +19,8 @@ from infra.layout import Layout
 from infra.records import Json
 from infra.shard import BloscSettings
 
-__all__ = ["STATUS_MEANINGS", "chunk_shape", "open_array", "write_hierarchy", "write_status"]
+__all__ = ["STATUS_MEANINGS", "chunk_shape", "open_array", "write_hierarchy", "write_parameters",
+           "write_status"]  # fmt: skip
 
 STATUS_MEANINGS = ("missing", "committed", "failed")
 
@@ -77,6 +78,27 @@ def write_status(path: Path, status: np.ndarray) -> None:
     zarr.open_array(path, path="status", mode="r+")[...] = status
 
 
+def write_parameters(path: Path, described: DatasetDescription) -> None:
+    """Replace the parameters of all samples, after some of them were drawn.
+
+    Parameters
+    ----------
+    path
+        The hierarchy.
+    described
+        The dataset, with what was drawn.
+    """
+    for column in described.parameters:
+        array = zarr.open_array(path, path=column.name, mode="r+")
+        array[...] = _parameter_values(described, column.name)
+
+
+def _parameter_values(described: DatasetDescription, name: str) -> np.ndarray:
+    """Return a parameter of all samples, shape (n_sample,); NaN where it is drawn later."""
+    values = [sample.mu.get(name, np.nan) for sample in described.samples]
+    return np.array(values, np.float64)
+
+
 def _consolidate(path: Path) -> None:
     """Copy all metadata into the root, which other readers ignore.
 
@@ -114,7 +136,7 @@ def _write_coordinates(
         time = _attributes("s", "time since the start of the simulation", {"axis": "T"})
         _write_array(root, "time", np.array(described.times), ("time",), time, codec)
     for column in described.parameters:
-        values = np.array([sample.mu[column.name] for sample in samples], np.float64)
+        values = _parameter_values(described, column.name)
         attrs = _attributes(column.units, column.long_name, {"role": "parameter"})
         _write_array(root, column.name, values, on_sample, attrs, codec)
     seeds = np.array([sample.seed for sample in samples], np.uint64)

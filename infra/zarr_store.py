@@ -7,7 +7,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, final
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from infra.description import ArraySpec, DatasetDescription, difference
+from infra.draws import Draws
 from infra.errors import ChecksumError, StoreError, StoreMismatchError, storage_errors
 from infra.files import (
     FileLock,
@@ -26,7 +27,7 @@ from infra.files import (
 )
 from infra.layout import Layout, required_bytes
 from infra.paths import DatasetPaths
-from infra.records import CommitRecord, FailureRecord, Sample, from_json, to_json
+from infra.records import CommitRecord, DrawRecord, FailureRecord, Sample, from_json, to_json
 from infra.shard import BloscSettings
 from infra.store import SnapshotStore
 from infra.stream import TrajectorySink
@@ -76,15 +77,41 @@ class ZarrStore(SnapshotStore):
         self._paths = DatasetPaths(Path(root))
         self._codec = BloscSettings()
         self._arrays: dict[str, Array[ArrayV3Metadata]] = {}
+        self._draws = Draws(self._paths)
+        self._described: DatasetDescription | None = None
 
     @property
     def paths(self) -> DatasetPaths:
         """All paths of the dataset."""
         return self._paths
 
-    @cached_property
+    @property
     def description(self) -> DatasetDescription:
-        """What the dataset holds; read once, since it never changes."""
+        """What the dataset holds; read once, since only later draws are added to it.
+
+        Those that came after the first look are seen when `samples` is asked for.
+        """
+        if self._described is None:
+            self._described = self._as_created()
+            self._look()
+        return self._described
+
+    @property
+    def samples(self) -> tuple[Sample, ...]:
+        """All samples of the study, with what was drawn by now."""
+        self._look()
+        return self.description.samples
+
+    def _look(self) -> None:
+        """Add what was drawn since the last look; without samples left to draw, nothing is read."""
+        described = self.description
+        if described.undrawn:
+            fresh = self._draws.fresh()
+            if fresh:
+                drawn = (sample for record in fresh for sample in record.samples)
+                self._described = described.with_draws(drawn)
+
+    def _as_created(self) -> DatasetDescription:
         with storage_errors(self._paths.root):
             if not self._paths.data.exists():
                 raise StoreError(
@@ -132,6 +159,11 @@ class ZarrStore(SnapshotStore):
         with storage_errors(self._paths.commits):
             return from_json(CommitRecord, self._paths.commit(index).read_bytes())
 
+    def draws(self) -> tuple[DrawRecord, ...]:
+        """Return what was drawn since the creation."""
+        self._look()
+        return self._draws.known()
+
     def forgive(self, indices: Iterable[int]) -> None:
         """Remove the failure records of these samples."""
         with storage_errors(self._paths.failures):
@@ -163,6 +195,8 @@ class ZarrStore(SnapshotStore):
         from infra.zarr_format import STATUS_MEANINGS, write_status
 
         with storage_errors(self._paths.root), locked(self._paths.dataset_lock):
+            if self.draws():  # a writer may have died before its columns
+                self._write_parameters()
             status = np.zeros(len(self.samples), np.int8)
             status[sorted(self.failures())] = STATUS_MEANINGS.index("failed")
             status[sorted(self.committed())] = STATUS_MEANINGS.index("committed")
@@ -181,6 +215,23 @@ class ZarrStore(SnapshotStore):
             write_durably(staged, to_json(record).encode())
             staged.replace(final_path)
             flush_folder(final_path.parent)
+
+    def _draw(self, record: DrawRecord) -> None:
+        with storage_errors(self._paths.draws), locked(self._paths.dataset_lock):
+            known = self.samples  # another process may just have drawn
+            for sample in record.samples:
+                self._require_drawable(sample, known)
+            undrawn = self.description.undrawn
+            left = tuple(sample for sample in record.samples if sample.index in undrawn)
+            if left:
+                self._draws.write(replace(record, samples=left))
+            self._write_parameters()
+
+    def _write_parameters(self) -> None:
+        from infra.zarr_format import write_parameters
+
+        self._look()
+        write_parameters(self._paths.data, self.description)
 
     def _read(self, index: int, name: str, frame: int | None) -> np.ndarray:
         array = self._array(name)

@@ -44,8 +44,14 @@ def make_sampler(method: str, space: ParameterSpace, seed: int) -> Sampler:
     Raises
     ------
     UserError
-        If the method is unknown; the message lists the valid names.
+        If the method is unknown, or needs a training; the message lists the valid names.
     """
+    if method == "breed":
+        raise UserError(
+            "breed needs a training: it draws samples where a surrogate learns badly, with "
+            "`romflow run train-surrogate-online`. Expected a sampling method out of "
+            f"{', '.join(METHODS)} here"
+        )
     if method not in METHODS:
         raise UserError(
             f"expected a sampling method out of {', '.join(METHODS)}; received {method!r}"

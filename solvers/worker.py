@@ -119,7 +119,7 @@ class _ChunkRun:
     def _enter(self, index: int) -> Sample | None:
         """Take a sample on rank 0; None if there is nothing to do."""
         assert self._store is not None, "rank 0 opened it"
-        sample = self._store.samples[index]
+        sample = self._store.sample(index)
         started = utc_now()
         try:
             sink = self._sink_of(self._store, sample).__enter__()
@@ -175,7 +175,7 @@ class _ChunkRun:
         """Return the samples that are still to be computed, in the order of the chunk."""
         assert self._store is not None, "rank 0 opened it"
         done = self._store.committed() | set(self._store.failures())
-        return [self._store.samples[i] for i in self._job.samples if i not in done]
+        return [self._store.sample(i) for i in self._job.samples if i not in done]
 
     def _load(self, problem: Problem) -> tuple[ReferenceMesh, bool]:
         """Return the reference mesh, and whether node positions are stored."""

@@ -79,7 +79,8 @@ class Design:
     training, validation
         Numbers of the samples that are trained on, and of those that never are.
     mus
-        Parameters by sample, shape (p,) float64, where they are known beforehand.
+        Parameters by sample, shape (p,) float64, where they are known beforehand. Those of a
+        sample that is drawn later come with its frames.
 
     Raises
     ------
@@ -164,7 +165,7 @@ def design_of(description: DatasetDescription, validation: frozenset[int]) -> De
     names = tuple(column.name for column in description.parameters)
     mus = {
         sample.index: np.array([sample.mu[name] for name in names], dtype=np.float64)
-        for sample in description.samples
+        for sample in description.drawn
     }
     times = description.times or (0.0,)
     return Design(names, times, spec.n_values, indices - validation, validation, mus)

@@ -47,7 +47,8 @@ class Attempts:
         self._newest[sample] = max(newest, hello.attempt)
         if not self._ledger.settled(sample):
             return True
-        if hello.attempt <= newest or self._ledger.over or sample not in self._ledger.holes:
+        hole = self._ledger.hole(sample)
+        if hole is None or hello.attempt <= max(newest, hole.attempt) or self._ledger.over:
             return False
         # The trainer's thread may just be dropping such frames from the journal.
         return self._keep_partial or not self._put_off(sample)
@@ -63,9 +64,16 @@ class Attempts:
         return INCOMPLETE if ending.complete else ending.reason or INCOMPLETE
 
     def reopen(self, failed: Collection[int]) -> None:
-        """Want the holes again that have no failure record, unless frames of them are gone."""
+        """Want the holes again whose failure record is gone, unless frames of them are, too.
+
+        A hole that never had one was left by its client, for example a user's own loop: nobody
+        has said that it will be computed again, and to wait for it might be for ever.
+        """
         there = frozenset(self._journal.numbers.tolist())
         for sample in self._ledger.holes.keys() - set(failed):
+            hole = self._ledger.hole(sample)
+            if hole is None or not hole.recorded:
+                continue
             if self._keep_partial or there.issuperset(self._put_off(sample)):
                 self._ledger.reopen(sample)
 

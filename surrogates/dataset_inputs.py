@@ -21,12 +21,12 @@ def input_spec_of(
         The dataset.
     bounds
         Ranges of parameters by name, in their units. Those that are not given have the range of
-        the dataset's samples, which are all known before the first is computed.
+        the dataset's samples that have been drawn.
 
     Raises
     ------
     UserError
-        If bounds are given for an unknown parameter.
+        If bounds are given for an unknown parameter, or there is nothing to take a range from.
     """
     names = [column.name for column in description.parameters]
     unknown = sorted(set(bounds or {}) - set(names))
@@ -34,12 +34,18 @@ def input_spec_of(
         raise UserError(
             f"Expected bounds of the parameters {names}; received them for {unknown}. Remove them."
         )
-    ranges = {name: _range(description, name) for name in names} | dict(bounds or {})
+    given = bounds or {}
+    ranges = {name: given.get(name) or _range(description, name) for name in names}
     times = tuple(float(t) for t in description.times)
     made = InputSpec.of(ranges, (times[0], times[-1]) if times else (0.0, 0.0))
     return replace(made, output_times=times)
 
 
 def _range(description: DatasetDescription, name: str) -> tuple[float, float]:
-    values = [sample.mu[name] for sample in description.samples]
+    values = [sample.mu[name] for sample in description.drawn]
+    if not values:
+        raise UserError(
+            f"Expected bounds of {name}, for no sample of {description.name} has been drawn yet; "
+            "received none. Give them in the job (`bounds`)."
+        )
     return min(values), max(values)

@@ -8,20 +8,23 @@ of the stream, so that what does not fit stays with the clients.
 import threading
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import UserError
 from infra.streaming.frames import Delivery, Ending, Frame, Hello, Verdict
 from infra.streaming.source import FrameSource
 from surrogates.arrivals import Arrival, Design, HeldOut
 from surrogates.attempts import Attempts
 from surrogates.client_watch import ClientWatch, IntakeLimits, Report
+from surrogates.finite import all_finite
+from surrogates.holes import Closing, Hole
 from surrogates.inbox import Inbox
 from surrogates.journal import Journal
 from surrogates.ledger import Ledger
+from surrogates.recovery import Recovery
 from surrogates.states import State
 
 __all__ = ["NOT_FINITE", "Intake", "IntakeLimits", "Report"]
@@ -76,6 +79,7 @@ class Intake:
         self._report: Report = report or (lambda _event, **_values: None)
         self._ledger = Ledger(design)
         self._attempts = Attempts(design, self._ledger, journal, keep_partial=keep_partial)
+        self._closing = Closing(source.expects, self._limits.silence)
         self._inbox = Inbox(self._limits.memory)
         self._most = self._limits.memory // (4 * design.n_values)
         self._validation: list[int] = []
@@ -138,6 +142,12 @@ class Intake:
         with self._changed:
             return dict(self._ledger.holes)
 
+    def samples_of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the sample of each arrival, by its number."""
+        with self._changed:
+            samples = self._ledger.lines["sample"][numbers]
+        return np.asarray(samples, dtype=np.int64)
+
     def recover(self, state: State, admitted: NDArray[np.int64]) -> None:
         """Go on from a checkpoint and from the journals; before `start`, which does it else.
 
@@ -154,21 +164,10 @@ class Intake:
         UserError
             If the checkpoint or a journal is of another study, or frames are missing.
         """
-        if state:
-            self._ledger.restore(state)
-        frames = [*self._journal.frames(), *self._held_out.frames()]
-        for record in sorted(frames, key=lambda record: record.number):
-            if record.number == len(self._ledger):
-                self._ledger.reopen(record.key.sample)  # a hole at the checkpoint, not later
-                self._ledger.accept(record.key, record.digest, record.seconds)
-            elif record.number > len(self._ledger):
-                raise UserError(
-                    f"Expected frame {len(self._ledger)} in {self._journal.folder}; the next one "
-                    f"there is {record.number}. Start from the newest checkpoint of this run."
-                )
-        for sample, reason in {**self._journal.holes(), **self._held_out.holes()}.items():
-            self._ledger.close(sample, reason)
-        self._queue_again(admitted)
+        recovery = Recovery(self._design, self._ledger, self._journal, self._held_out)
+        recovery.run(state)
+        self._inbox.put_numbers(recovery.untaken(admitted, keep_partial=self._keep_partial))
+        self._validation = recovery.held_out()
         self._recovered = True
 
     def start(self) -> None:
@@ -221,7 +220,10 @@ class Intake:
             )
 
     def close_sample(self, sample: int, reason: str) -> bool:
-        """Give a sample up: no further attempt is expected, but a new one is heard until the end.
+        """Give a sample up that has a failure record; a new attempt at it is heard until the end.
+
+        Where partial samples are trained on, that is put off while frames of it are on their way,
+        in the memory of a client or in the spool, though not for ever: ask again.
 
         Parameters
         ----------
@@ -233,21 +235,20 @@ class Intake:
         Returns
         -------
         bool
-            False if it is complete, was given up before, or is not of this study.
+            False if it is complete, was given up before, is not of this study, or is put off.
         """
         with self._judging:
-            if not self._ledger.knows(sample) or self._ledger.settled(sample):
+            wanted = self._keep_partial and sample in self._design.training
+            if wanted and not self._ledger.settled(sample) and not self._closing.due(sample):
                 return False
-            journal = self._journal_of(sample)
-            journal.append_hole(len(self._ledger), sample, reason, seconds=time.time())
-            with self._changed:
-                self._ledger.close(sample, reason)
-                self._changed.notify_all()
-        self._report("hole", sample=sample, reason=reason)
-        return True
+            return self._close(sample, Hole(reason, recorded=True))
 
     def reopen(self, failed: Collection[int]) -> None:
-        """Want the holes again that are not among the failed; after `recover`, before `start`."""
+        """Want the holes again that had a failure record and are not among the failed any more.
+
+        After `recover`, before `start`. A hole that a client has left without one stays, until a
+        newer attempt comes.
+        """
         with self._judging, self._changed:
             self._attempts.reopen(failed)
 
@@ -273,7 +274,7 @@ class Intake:
                     return self._judge(delivery), frozenset()
                 case Ending():
                     if (reason := self._attempts.reason(delivery)) is not None:
-                        self.close_sample(delivery.sample, reason)
+                        self._close(delivery.sample, Hole(reason, delivery.attempt))
                     return Verdict.ACCEPTED, frozenset()
 
     def state(self) -> State:
@@ -309,8 +310,8 @@ class Intake:
         mu = self._mus.get(sample, self._design.mus.get(sample))
         if mu is None:
             return Verdict.REFUSED
-        if not _finite(frame.values):
-            self.close_sample(sample, NOT_FINITE)
+        if not all_finite(frame.values):
+            self._close(sample, Hole(NOT_FINITE, frame.key.attempt))
             return Verdict.REFUSED
         self._accept(frame, mu)
         return verdict
@@ -327,6 +328,24 @@ class Intake:
             if self._ledger.complete(key.sample):
                 self._complete(key.sample)
             self._changed.notify_all()
+
+    def _close(self, sample: int, hole: Hole) -> bool:
+        """Note a hole, or that one has a failure record by now; return whether it is new."""
+        if not self._ledger.knows(sample) or self._ledger.complete(sample):
+            return False
+        former = self._ledger.hole(sample)
+        if former is not None:
+            if former.recorded or not hole.recorded:
+                return False
+            hole = replace(former, recorded=True)
+        journal = self._journal_of(sample)
+        journal.append_hole(len(self._ledger), sample, hole, seconds=time.time())
+        with self._changed:
+            self._ledger.close(sample, hole)
+            self._changed.notify_all()
+        if former is None:
+            self._report("hole", sample=sample, reason=hole.reason)
+        return former is None
 
     def _complete(self, sample: int) -> None:
         self._mus.pop(sample, None)
@@ -345,18 +364,6 @@ class Intake:
         for row, number in zip(values, numbers, strict=True):
             _, mu, row[:] = self._held_out.read(number)
         return HeldOut(sample, mu, times, values)
-
-    def _queue_again(self, admitted: NDArray[np.int64]) -> None:
-        """Queue what was accepted but not taken before the checkpoint."""
-        lines = self._ledger.lines
-        wanted = np.isin(lines["sample"], sorted(self._design.training))
-        wanted[admitted] = False
-        if not self._keep_partial:
-            whole = [s for s in self._design.training if self._ledger.complete(s)]
-            wanted &= np.isin(lines["sample"], whole)
-        self._inbox.put_numbers(np.flatnonzero(wanted).tolist())
-        complete = (s for s in sorted(self._design.validation) if self._ledger.complete(s))
-        self._validation = list(complete)
 
     def _run(self) -> None:
         try:
@@ -387,9 +394,3 @@ class Intake:
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-def _finite(values: NDArray[np.float32]) -> bool:
-    # A sum is quicker than a mask, and a single bad number spoils it; it may overflow, however.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum()) or np.isfinite(values).all())

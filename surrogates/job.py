@@ -35,6 +35,7 @@ class TrainingPaths:
         self.spool = run / "spool"
         self.history = run / "history.csv"
         self.bias = run / "bias.json"
+        self.scores = run / "scores.json"
         self.examples = run / "examples.npz"
         self.tensorboard = run / "tensorboard"
 
@@ -59,6 +60,7 @@ class TrainingJob(BaseModel):
     bounds : range of each parameter in the study; a parameter that is not named has the range of
         the dataset's samples
     logarithmic : parameters whose logarithm is what counts
+    active : whether ``scores.json`` tells, while simulations run, how badly each sample is learnt
     model, reservoir, reception, training : settings
     """
 
@@ -74,6 +76,7 @@ class TrainingJob(BaseModel):
     validation: tuple[int, ...] = ()
     bounds: dict[str, tuple[float, float]] = Field(default_factory=dict)
     logarithmic: tuple[str, ...] = ()
+    active: bool = False
     model: ModelSettings = ModelSettings()
     reservoir: ReservoirSettings = ReservoirSettings()
     reception: ReceptionSettings = ReceptionSettings()
@@ -88,6 +91,8 @@ class TrainingJob(BaseModel):
             )
         if self.rendezvous is not None and self.replay is not None:
             raise ValueError("rendezvous, replay: expected one of the two at most, received both")
+        if self.active and self.rendezvous is None:
+            raise ValueError("active: expected with a rendezvous only, for live simulations")
         return self
 
     @property

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from infra.errors import ChecksumError, StorageAccessError, StoreError, UserError, storage_errors
 from infra.streaming.frames import FrameKey, frame_digest
-from surrogates.journal_format import Record, parse, scan, write_record
+from surrogates.holes import Hole
+from surrogates.journal_format import FORGIVABLE, Record, parse, scan, write_record
 
 __all__ = ["Journal"]
 
@@ -149,10 +150,11 @@ class Journal:
             self._write(record, mu, body)
             self._index.add(number, max(self._files), at)
 
-    def append_hole(self, number: int, sample: int, reason: str, *, seconds: float) -> None:
+    def append_hole(self, number: int, sample: int, hole: Hole, *, seconds: float) -> None:
         """Write that a sample was given up when there were `number` lines; raises as `append`."""
-        body = reason.encode()
-        key, digest = FrameKey(sample, 0, -1), google_crc32c.value(body)
+        body = hole.reason.encode()
+        step = FORGIVABLE if hole.recorded else -1
+        key, digest = FrameKey(sample, hole.attempt, step), google_crc32c.value(body)
         with self._lock:
             at = self._place(number)
             record = Record("hole", number, key, seconds, digest, 0, len(body), at)
@@ -163,15 +165,20 @@ class Journal:
         return (record for _, record in self._records() if record.kind == "frame")
 
     def holes(self) -> dict[int, str]:
-        """Return the samples that were given up, with the reason.
+        """Return the samples that were given up, with the reason; see `hole_records`."""
+        return {sample: hole.reason for sample, hole in self.hole_records().items()}
+
+    def hole_records(self) -> dict[int, Hole]:
+        """Return the samples that were given up.
 
         Not those of which frames were accepted afterwards: they were wanted again.
         """
-        holes: dict[int, str] = {}
+        holes: dict[int, Hole] = {}
         for file, record in self._records():
             if record.kind == "hole":
-                text = os.pread(file, record.n_bytes, record.body)
-                holes[record.key.sample] = text.decode(errors="replace")
+                text = os.pread(file, record.n_bytes, record.body).decode(errors="replace")
+                key = record.key
+                holes[key.sample] = Hole(text, key.attempt, key.step == FORGIVABLE)
             elif record.kind == "frame":
                 holes.pop(record.key.sample, None)
         return holes

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from infra.streaming.frames import FrameKey
 
-__all__ = ["Kind", "Record", "header", "parse", "scan", "write_record"]
+__all__ = ["FORGIVABLE", "Kind", "Record", "header", "parse", "scan", "write_record"]
+
+FORGIVABLE = -2
+"""Step of a hole that has a failure record: whoever removes that computes the sample again."""
 
 type Kind = Literal["study", "frame", "hole"]
 
@@ -40,7 +43,8 @@ class Record:
     number
         Line in the ledger; of another kind, how many lines there were.
     key
-        Name of the frame; of another kind, step -1.
+        Name of the frame; of another kind, step -1 or `FORGIVABLE`; of a hole, the attempt that
+        left it, -1 if none did.
     seconds
         Unix time at which it was accepted.
     digest

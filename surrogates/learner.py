@@ -33,6 +33,8 @@ class Learner:
         What is called to predict: the surrogate itself, or a wrapper that averages gradients.
     copies
         The number R of learners that share each batch.
+    scored
+        Whether the losses of the items are kept, see `item_losses`.
     """
 
     def __init__(
@@ -41,6 +43,8 @@ class Learner:
         settings: TrainingSettings,
         module: nn.Module | None = None,
         copies: int = 1,
+        *,
+        scored: bool = False,
     ) -> None:
         self.surrogate = surrogate
         self._module = surrogate if module is None else module
@@ -51,12 +55,19 @@ class Learner:
         self._optimiser = _optimiser(surrogate, settings)
         self._scaler = torch.GradScaler(self._device.type, enabled=settings.precision == "float16")
         self._observing = True
+        self._scored = scored
+        self._item_losses = torch.empty(0, device=self._device)
         self.forget_losses()
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self._device
+
+    @property
+    def item_losses(self) -> Tensor:
+        """Losses of the last step's items before it, (B,) float32; empty unless asked for."""
+        return self._item_losses
 
     def observe(self, whole: Batch, follow: bool) -> None:
         """Let the normalisation follow a whole batch, or freeze it from now on."""
@@ -86,6 +97,10 @@ class Learner:
             self._device.type, self._precision, enabled=self._precision is not None
         ):
             prediction = self._module(part.inputs, part.state)
+        if self._scored:
+            with torch.no_grad():
+                errors = self.surrogate.errors(prediction, part.target)
+            self._item_losses = errors.mean(dim=1)
         loss = self.surrogate.loss(prediction.float(), part, denominator.to(self._device))
         torch.autograd.backward([self._scaler.scale(loss * self._copies)])
         self._apply()

@@ -1,6 +1,7 @@
 """One line per accepted frame, and what became of every sample."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any, cast, final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from infra.errors import StoreError, UserError
 from infra.streaming.frames import FrameKey, Verdict
 from surrogates.arrivals import Design
+from surrogates.holes import Hole
 from surrogates.states import State
 
 __all__ = ["LINE", "Ledger"]
@@ -24,7 +26,6 @@ LINE = np.dtype(
 )
 """A line: its key, the CRC-32C of the values, and when it was accepted (Unix time)."""
 
-_FIRST = 1024
 _LISTED = 100
 
 
@@ -32,8 +33,8 @@ _LISTED = 100
 class Ledger:
     """Accepts each frame (sample, step) once: the first attempt that brings it wins.
 
-    It takes 28 bytes per line (in an array that doubles when full) and 4 bytes per frame that
-    the design expects. Its methods are not safe for several threads; `Intake` guards them.
+    It takes 28 bytes per line and 4 bytes per frame that the design expects; the memory for all
+    lines is reserved at once, and taken as they come. Its methods are not safe for several threads; `Intake` guards them.
 
     Parameters
     ----------
@@ -48,10 +49,11 @@ class Ledger:
         # Number of the line of a frame, -1: not accepted.
         self._line_of = np.full((len(samples), design.n_frames), -1, dtype=np.int32)
         self._held = np.zeros(len(samples), dtype=np.int32)
-        self._lines = np.zeros(_FIRST, dtype=LINE)
+        # Zeros: the system gives the memory only where it is written.
+        self._lines = np.zeros(self._line_of.size, dtype=LINE)
         self._length = 0
         self._complete = 0
-        self._holes: dict[int, str] = {}
+        self._holes: dict[int, Hole] = {}
         self._duplicates = 0
         self._different = 0
         self._conflicts: list[FrameKey] = []
@@ -67,7 +69,7 @@ class Ledger:
     @property
     def holes(self) -> Mapping[int, str]:
         """Samples that were given up, with the reason; see `reopen`."""
-        return self._holes
+        return {sample: hole.reason for sample, hole in self._holes.items()}
 
     @property
     def duplicates(self) -> int:
@@ -149,8 +151,6 @@ class Ledger:
         row = self._rows.get(key.sample)
         if row is None or self._line_of[row, key.step] >= 0 or key.sample in self._holes:
             raise StoreError(f"Expected a frame that is not in the ledger; received {key}.")
-        if self._length == len(self._lines):
-            self._lines = np.concatenate([self._lines, np.zeros_like(self._lines)])
         number = self._length
         self._lines[number] = (key.sample, key.attempt, key.step, digest, seconds)
         self._length += 1
@@ -159,25 +159,33 @@ class Ledger:
         self._complete += int(self._held[row] == self._design.n_frames)
         return number
 
-    def close(self, sample: int, reason: str) -> bool:
+    def hole(self, sample: int) -> Hole | None:
+        """Return why and by whom a sample was given up; None if it is no hole."""
+        return self._holes.get(sample)
+
+    def close(self, sample: int, hole: Hole) -> bool:
         """Record that a sample will not be completed.
 
         Parameters
         ----------
         sample
             Its number.
-        reason
-            Why.
+        hole
+            Why. Of a sample that is a hole already, the first reason stays.
 
         Returns
         -------
         bool
-            False if it is complete, a hole already, or not in the design: nothing is recorded.
+            False if it is complete, a hole already, or not in the design.
         """
-        if sample not in self._rows or self.settled(sample):
+        if sample not in self._rows or self.complete(sample):
             return False
-        self._holes[sample] = reason
-        return True
+        former = self._holes.get(sample)
+        if former is not None:
+            attempt = max(former.attempt, hole.attempt)
+            hole = Hole(former.reason, attempt, former.recorded or hole.recorded)
+        self._holes[sample] = hole
+        return former is None
 
     def reopen(self, sample: int) -> bool:
         """Want a hole's frames again; return False if the sample is no hole."""
@@ -187,7 +195,7 @@ class Ledger:
         """Return the lines, as columns of bytes, and the counts."""
         return {
             "lines": self.lines.copy().view(np.uint8).reshape(-1, LINE.itemsize),
-            "holes": {str(sample): reason for sample, reason in self._holes.items()},
+            "holes": {str(sample): [*astuple(hole)] for sample, hole in self._holes.items()},
             "duplicates": self._duplicates,
             "different": self._different,
             "conflicts": [[k.sample, k.attempt, k.step] for k in self._conflicts],
@@ -210,14 +218,14 @@ class Ledger:
                 "times. Use another run folder, or the study of that run."
             )
         self._length = len(lines)
-        self._lines = np.zeros(max(_FIRST, 1 << self._length.bit_length()), dtype=LINE)
+        self._lines = np.zeros(self._line_of.size, dtype=LINE)
         self._lines[: self._length] = lines
         self._line_of[:] = -1
         self._line_of[rows, lines["step"]] = np.arange(self._length, dtype=np.int32)
         self._held = np.count_nonzero(self._line_of >= 0, axis=1).astype(np.int32)
         self._complete = int(np.count_nonzero(self._held == self._design.n_frames))
-        holes = cast(dict[str, str], state["holes"])
-        self._holes = {int(sample): reason for sample, reason in holes.items()}
+        holes = cast(dict[str, Any], state["holes"])
+        self._holes = {int(sample): Hole(*values) for sample, values in holes.items()}
         self._duplicates = int(cast(Any, state["duplicates"]))
         self._different = int(cast(Any, state["different"]))
         self._conflicts = [FrameKey(*key) for key in cast(Any, state["conflicts"])]

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from infra.errors import RomflowError
 from infra.store import SnapshotStore
 from infra.streaming.rendezvous import check_epoch
 from infra.streaming.source import FrameSource
 from infra.streaming.zmq_source import ZmqSource
+from surrogates.draws import Slots
 from surrogates.feed_choice import FeedParts, OpenFeed, open_journal
 from surrogates.intake import Intake, IntakeLimits
 from surrogates.online_feed import OnlineFeed
@@ -82,18 +84,21 @@ class LiveFeed(OpenFeed):
         self._intake.start()
         self._watch.start()
 
+    def samples_of(self, slots: Slots) -> NDArray[np.int64]:
+        """Return the sample of each item in these slots, (B,), as they are now."""
+        return self._intake.samples_of(self._online.pool.numbers(slots))
+
     def _look_at_holes(self, *, closed: bool) -> None:
         """Want the samples again whose failure was forgiven, or say that it is too late."""
         failed = self._store.failures().keys()
         if not closed:
             self._intake.reopen(failed)
+        late = closed or not self._intake.keeps_partial
         for sample, reason in sorted(self._intake.holes.items()):
             if sample not in failed:
-                self._note_hole(sample, reason)
-
-    def _note_hole(self, sample: int, reason: str) -> None:
-        values = {"sample": sample, "reason": f"{reason}; this training can take it no more"}
-        self._note("hole", **_explained("hole", values))
+                said = f"{reason}; this training can take it no more" if late else reason
+                values = {"sample": sample, "reason": said}
+                self._note("hole", **_explained("hole", values))
 
     def blocked(self) -> float:
         """Return the waiting time of all simulations so far."""

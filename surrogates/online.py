@@ -29,9 +29,12 @@ from surrogates.metrics import open_metrics
 from surrogates.pool import Pool
 from surrogates.progress_lines import ProgressLines
 from surrogates.publishing import publish
+from surrogates.sample_scores import SampleScores
 from surrogates.saving import save_model
 from surrogates.schedules import make_schedule
+from surrogates.scored_steps import ScoredSteps
 from surrogates.shared_steps import open_steps
+from surrogates.states import nest, part
 from surrogates.steps import Steps
 from surrogates.study import Study
 from surrogates.training import Outcome, Trainer
@@ -39,6 +42,11 @@ from surrogates.training_report import COLUMNS, Report
 from surrogates.validation import Validator
 
 __all__ = ["train"]
+
+# The scores of the samples in a checkpoint.
+_SCORES = "scores"
+# A score is the mean over so many visits of each frame: those of long ago tell of another model.
+_MEMORY = 2
 
 
 def train(
@@ -76,12 +84,13 @@ def train(
         path, checkpoint = _newest(folder, study)
         after = 0 if checkpoint is None else int(str(checkpoint.trainer["step"]))
         pool, open_feed, message = _prepared(study, lines)
-        steps = open_steps(study.recipe, pool, job.training, path)
+        steps = open_steps(study.recipe, pool, job.training, path, scored=job.active)
         stack.callback(steps.close)
         about = {"message": message} if message else {}
         lines.send("started", step=after, items=study.expected_items, **about)
         feed = open_feed()
         stack.callback(feed.close)
+        steps = _scored(study, steps, feed, checkpoint)
         run = _Run(study, steps, feed, folder, _report(job, lines, feed, after, stack), stop)
         feed.start(None if checkpoint is None else checkpoint.feed)
         if checkpoint is not None:
@@ -131,6 +140,8 @@ class _Run:
     def publish(self, outcome: Outcome, started: str, lines: ProgressLines) -> None:
         """Save the model, and say so."""
         self._feed.require_ours()
+        if isinstance(self._steps, ScoredSteps):
+            self._steps.write("over")
         metrics = publish(
             self._study,
             self._steps.learner.surrogate,
@@ -145,6 +156,9 @@ class _Run:
     def _save(self) -> None:
         self._feed.require_ours()
         learner, state = self._steps.learner, self._feed.feed.state()
+        if isinstance(self._steps, ScoredSteps):
+            self._steps.write()
+            state |= nest(_SCORES, self._steps.scores.state())
         path = self._folder.write(
             Checkpoint(
                 learner.weights(),
@@ -173,6 +187,18 @@ def _prepared(study: Study, lines: ProgressLines) -> tuple[Pool, Callable[[], Op
     if job.replay is not None:
         return parts.pool, lambda: replay_feed(study, parts), parts.message
     return parts.pool, lambda: LiveFeed(study, parts, lines.send), parts.message
+
+
+def _scored(study: Study, steps: Steps, feed: OpenFeed, checkpoint: Checkpoint | None) -> Steps:
+    """Let the steps keep score of the samples, if the job asks for it."""
+    job = study.job
+    if not job.active:
+        return steps
+    assert isinstance(feed, LiveFeed), "a job is only active with a rendezvous"
+    scores = SampleScores(max(job.samples) + 1, _MEMORY * study.design.n_frames)
+    if checkpoint is not None and (state := part(_SCORES, checkpoint.feed)):
+        scores.restore(state)
+    return ScoredSteps(steps, scores, feed.samples_of, job.paths.scores)
 
 
 def _newest(folder: CheckpointFolder, study: Study) -> tuple[Path | None, Checkpoint | None]:

@@ -155,10 +155,8 @@ class OnlineFeed(Feed):
 
     def _forget_holes(self) -> None:
         """Drop the frames that wait for neighbours that will never come."""
-        if len(self._intake.ledger.holes) == len(self._forgotten):
-            return
         holes = set(self._intake.holes)  # asked first: no frame of these comes any more
-        if not self._intake.waiting:
+        if holes != self._forgotten and not self._intake.waiting:
             for sample in holes - self._forgotten:
                 self._admitter.assembler.forget(sample)
-            self._forgotten |= holes
+            self._forgotten = holes  # one that is wanted again may become a hole again

@@ -10,6 +10,7 @@ from zlib import crc32
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined] # not in its stubs
 from torch.nn.parallel import DistributedDataParallel
 
@@ -22,7 +23,7 @@ from surrogates.followers import Followers
 from surrogates.learner import Learner
 from surrogates.pool import Pool, PoolHandle
 from surrogates.settings import TrainingSettings
-from surrogates.steps import LocalSteps, Steps, take_part
+from surrogates.steps import LocalSteps, Steps, part_of, take_part
 from surrogates.surrogate import Surrogate
 
 __all__ = ["SharedSteps", "open_steps"]
@@ -43,6 +44,7 @@ class _Post:
     pool: PoolHandle
     settings: TrainingSettings
     restored: Path | None
+    scored: bool
 
 
 def open_steps(
@@ -50,6 +52,8 @@ def open_steps(
     pool: Pool,
     settings: TrainingSettings,
     restored: Path | None = None,
+    *,
+    scored: bool = False,
 ) -> Steps:
     """Start the trainer processes, and return the protocol over them.
 
@@ -63,6 +67,8 @@ def open_steps(
         Number of processes, device, optimiser.
     restored
         Checkpoint from which weights and optimiser are taken.
+    scored
+        Whether the losses of the items are kept, see `Steps.item_losses`.
 
     Raises
     ------
@@ -74,10 +80,10 @@ def open_steps(
     device = device_of(settings)
     device_of(settings, settings.processes - 1)
     if settings.processes == 1:
-        learner = Learner(build().to(device), settings)
+        learner = Learner(build().to(device), settings, scored=scored)
         _restore(learner, restored)
         return LocalSteps(learner, pool)
-    return SharedSteps(build, pool, settings, restored)
+    return SharedSteps(build, pool, settings, restored, scored=scored)
 
 
 @final
@@ -86,7 +92,7 @@ class SharedSteps(Steps):
 
     Parameters
     ----------
-    build, pool, settings, restored
+    build, pool, settings, restored, scored
         As for `open_steps`.
     """
 
@@ -96,10 +102,13 @@ class SharedSteps(Steps):
         pool: Pool,
         settings: TrainingSettings,
         restored: Path | None = None,
+        *,
+        scored: bool = False,
     ) -> None:
         self._pool, self._batch, self._ranks = pool, settings.batch, settings.processes
         store = TCPStore("127.0.0.1", 0, self._ranks, True, _START, wait_for_workers=False)
-        post = _Post(store.port, build, pool.handle, settings, restored)
+        post = _Post(store.port, build, pool.handle, settings, restored, scored)
+        self._scored, self._item_losses = scored, torch.empty(0)
         self._followers = Followers(_follow, post, self._ranks - 1)
         try:
             with self._together():
@@ -114,6 +123,12 @@ class SharedSteps(Steps):
             announce(Announcement(Code.STEP, slots, rate, observe), self._batch)
             whole = self._pool.gather(slots)
             take_part(self.learner, whole, 0, self._ranks, rate, observe)
+            if self._scored:
+                self._item_losses = _item_losses(self.learner, whole.size, 0, self._ranks)
+
+    def item_losses(self) -> Tensor:
+        """Return the losses of the items of all processes; see `Steps.item_losses`."""
+        return self._item_losses
 
     def mean_loss(self) -> float:
         """Return the mean loss of the whole batches; see `Steps.mean_loss`."""
@@ -170,7 +185,7 @@ def _join(store: Store, rank: int, post: _Post) -> Learner:
         forward_sync_buffers=False,
         gradient_as_bucket_view=True,
     )
-    learner = Learner(surrogate, settings, module, settings.processes)
+    learner = Learner(surrogate, settings, module, settings.processes, scored=post.scored)
     _restore(learner, post.restored)
     return learner
 
@@ -188,6 +203,8 @@ def _follow(number: int, post: _Post) -> None:
                 assert heard.slots is not None, "a step has slots"
                 whole = pool.gather(heard.slots)
                 take_part(learner, whole, rank, ranks, heard.rate, heard.observe)
+                if post.scored:
+                    _item_losses(learner, whole.size, rank, ranks)
             case Code.LOSS:
                 _mean_loss(learner, ranks)
             case Code.AGREE:
@@ -197,6 +214,16 @@ def _follow(number: int, post: _Post) -> None:
                 return
             case Code.IDLE:
                 pass
+
+
+def _item_losses(learner: Learner, size: int, rank: int, ranks: int) -> Tensor:
+    """Put the losses of all parts together, (size,) float32; collective."""
+    start, stop = part_of(size, rank, ranks)
+    every = torch.zeros(size)
+    # A process without an item has computed one of weight zero, which is another's.
+    every[start:stop] = learner.item_losses[: stop - start].cpu()
+    dist.all_reduce(every)
+    return every
 
 
 def _mean_loss(learner: Learner, ranks: int) -> float:

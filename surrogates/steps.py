@@ -21,7 +21,7 @@ from surrogates.draws import Slots
 from surrogates.learner import Learner
 from surrogates.pool import Pool
 
-__all__ = ["LocalSteps", "Steps", "take_part"]
+__all__ = ["LocalSteps", "Steps", "part_of", "take_part"]
 
 
 class Steps(ABC):
@@ -50,6 +50,16 @@ class Steps(ABC):
         """
 
     @abstractmethod
+    def item_losses(self) -> Tensor:
+        """Return the loss of each item of the last step before that step, in its slots' order.
+
+        Returns
+        -------
+        Tensor
+            Shape (B,), on any device; empty unless the steps were opened to keep them.
+        """
+
+    @abstractmethod
     def mean_loss(self) -> float:
         """Return the mean loss of the steps since the last call; not a number without any."""
 
@@ -62,6 +72,9 @@ class Steps(ABC):
         RankLostError
             If another process is gone.
         """
+
+    def pause(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do what is due before the trainer waits for data; called often."""
 
     @abstractmethod
     def require_agreement(self) -> None:
@@ -97,6 +110,10 @@ class LocalSteps(Steps):
     def step(self, slots: Slots, rate: float, observe: bool) -> None:
         """Take one gradient step; see `Steps.step`."""
         take_part(self.learner, self._pool.gather(slots), 0, 1, rate, observe)
+
+    def item_losses(self) -> Tensor:
+        """Return the losses of the items; see `Steps.item_losses`."""
+        return self.learner.item_losses
 
     def mean_loss(self) -> float:
         """Return the mean loss; see `Steps.mean_loss`."""
@@ -134,9 +151,14 @@ def take_part(
     learner.learn(_part(whole, rank, ranks), whole.weight.sum(), rate)
 
 
+def part_of(size: int, rank: int, ranks: int) -> tuple[int, int]:
+    """Return where this process's items of a batch of `size` begin and end."""
+    return size * rank // ranks, size * (rank + 1) // ranks
+
+
 def _part(whole: Batch, rank: int, ranks: int) -> Batch:
     """Return this process's items, or the first one with weight zero if there is none."""
-    start, stop = (whole.size * r // ranks for r in (rank, rank + 1))
+    start, stop = part_of(whole.size, rank, ranks)
     if start < stop:
         return whole.part(start, stop)
     first = whole.part(0, 1)

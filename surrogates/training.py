@@ -220,6 +220,7 @@ class Trainer:
     def _wait(self) -> None:
         """Wait until something may have come; reception wakes us, nothing is polled."""
         start = time.monotonic()
+        self._steps.pause()
         self._feed.wait(_WAIT)
         self._starving += time.monotonic() - start
         self._speak()

@@ -71,7 +71,7 @@ def wrapped(text: str, width: float, size: float) -> list[str]:
 
 
 def _varies(description: DatasetDescription, name: str) -> bool:
-    return len({sample.mu[name] for sample in description.samples}) > 1
+    return len({sample.mu[name] for sample in description.drawn}) > 1
 
 
 def _value_text(column: ParameterColumn, value: float) -> str:

@@ -47,6 +47,10 @@ class ClientLimits:
         Frames kept in memory until they are answered; at least two frames, whatever it says.
     welcome_seconds
         Longest wait for the trainer's first answer where the solver asks what is held.
+    answer_seconds
+        How long the end of a sample waits for a trainer that says nothing before it leaves its
+        frames to the spool. The next samples of the process do not wait for that trainer until it
+        has spoken again.
     rendezvous_seconds
         Longest wait for a trainer to appear for the first time.
     patience_seconds
@@ -55,14 +59,19 @@ class ClientLimits:
         Time between two signs of life.
     idle_seconds
         How old a waiting frame gets in a half-full memory before it goes to the spool.
+    shared_bytes
+        Frames of at least this size lie in memory that a trainer on the same machine reads
+        itself; None: all frames are sent.
     """
 
     memory_bytes: int = 128 << 20
     welcome_seconds: float = 5.0
+    answer_seconds: float = 0.5
     rendezvous_seconds: float = 60.0
     patience_seconds: float = 3600.0
     beat_seconds: float = 1.0
     idle_seconds: float = 0.25
+    shared_bytes: int | None = 1 << 16
 
 
 class FrameStream(ABC):
@@ -132,7 +141,10 @@ class FrameStream(ABC):
     @property
     @abstractmethod
     def complete(self) -> bool:
-        """Whether the trainer has the whole sample: skip the computation. Waits like `held`."""
+        """Whether the trainer has the whole sample: skip the computation. Waits like `held`.
+
+        Also if it finds in the spool what it lacks, where an earlier attempt has left it.
+        """
 
     @property
     @abstractmethod

@@ -17,7 +17,7 @@ from typing import final
 import msgpack
 import numpy as np
 
-from infra.errors import storage_errors
+from infra.errors import StorageAccessError, storage_errors
 from infra.streaming.frames import (
     WIRE,
     Delivery,
@@ -30,7 +30,7 @@ from infra.streaming.frames import (
 )
 from infra.streaming.spool import ENDING, FRAME, HEAD, OWNER, Owner, checked_head
 
-__all__ = ["Leftover", "leftovers"]
+__all__ = ["Leftover", "leftovers", "lies_in_spool", "wholly_in_spool"]
 
 _NAME = re.compile(r"(\d+)-(\d+)-(\d+)\.(\d+)\.spool")
 
@@ -130,30 +130,104 @@ def leftovers(folder: Path, spec: StreamSpec) -> Iterator[Leftover]:
     StorageAccessError
         If the folder cannot be read.
     """
-    groups: dict[tuple[int, int], list[tuple[int, int, Path]]] = defaultdict(list)
-    with suppress(FileNotFoundError), storage_errors(folder):
-        for path in folder.iterdir():
-            if name := _NAME.fullmatch(path.name):
-                sample, attempt, start, number = map(int, name.groups())
-                groups[sample, attempt].append((start, number, path))
-    for _, members in sorted(groups.items()):
-        files = _locked([path for _, _, path in sorted(members)])
+    for paths in _segments(folder):
+        files = _locked(paths)
         found = None if files is None else _read(spec, files)
         if found is not None:
             yield found
 
 
-def _locked(paths: list[Path]) -> list[tuple[Path, int]] | None:
-    """Open and lock all of these files, or none if one of them is in use or gone."""
+def lies_in_spool(folder: Path, spec: StreamSpec, sample: int) -> bool:
+    """Return whether an attempt at a sample has frames there, or is using the spool now.
+
+    Parameters
+    ----------
+    folder, spec
+        As in `leftovers`.
+    sample
+        Its number.
+
+    Raises
+    ------
+    StorageAccessError
+        If the folder cannot be read.
+    """
+    for paths in _segments(folder, sample):
+        files = _locked(paths)
+        if files is None:
+            return True  # its client or a reader is at work; or they have gone away right now
+        found = _read(spec, files)
+        if found is not None:
+            found.close()
+            return True
+    return False
+
+
+def wholly_in_spool(folder: Path, spec: StreamSpec, sample: int) -> bool:
+    """Return whether an attempt has left there all that the trainer still lacks of a sample.
+
+    That is the case if it said that it was complete, and no frame of it is damaged: it went away
+    only after all others were answered.
+
+    Parameters
+    ----------
+    folder, spec, sample
+        As in `lies_in_spool`; a folder that cannot be read holds nothing.
+    """
+    try:
+        segments = _segments(folder, sample)
+    except StorageAccessError:
+        return False
+    for paths in segments:
+        # Not locked: a trainer may be reading, and whoever has written the ending is through.
+        files = _opened(paths)
+        found = None if files is None else _read(spec, files)
+        if found is None:
+            continue
+        ended = found.ending is not None and found.ending.complete
+        whole = ended and all(found.read(step) is not None for step in found.steps)
+        found.close()
+        if whole:
+            return True
+    return False
+
+
+def _segments(folder: Path, only: int | None = None) -> list[list[Path]]:
+    """Return the files of each attempt, in order."""
+    groups: dict[tuple[int, int], list[tuple[int, int, Path]]] = defaultdict(list)
+    with suppress(FileNotFoundError), storage_errors(folder):
+        for path in folder.iterdir():
+            if name := _NAME.fullmatch(path.name):
+                sample, attempt, start, number = map(int, name.groups())
+                if only in (None, sample):
+                    groups[sample, attempt].append((start, number, path))
+    return [[path for _, _, path in sorted(members)] for _, members in sorted(groups.items())]
+
+
+def _opened(paths: list[Path]) -> list[tuple[Path, int]] | None:
+    """Open all of these files; None if one is gone."""
     files: list[tuple[Path, int]] = []
     try:
         for path in paths:
-            files.append((path, os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
-            fcntl.flock(files[-1][1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(files[-1][1]).st_nlink == 0:
-                raise FileNotFoundError  # its last reader has removed it since
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            files.append((path, file))
     except OSError:
         for _, file in files:
+            os.close(file)
+        return None
+    return files
+
+
+def _locked(paths: list[Path]) -> list[tuple[Path, int]] | None:
+    """Open and lock all of these files, or none if one of them is in use or gone."""
+    files = _opened(paths)
+    try:
+        for _, file in files or ():
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file).st_nlink == 0:
+                raise FileNotFoundError  # its last reader has removed it since
+    except OSError:
+        for _, file in files or ():
             os.close(file)
         return None
     return files

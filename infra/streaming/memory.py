@@ -115,6 +115,11 @@ class MemorySource(FrameSource):
         with self._link.changed:
             return self._reception.clients()
 
+    def expects(self, sample: int) -> bool:
+        """Whether frames of a sample may come; see `FrameSource.expects`."""
+        with self._link.changed:
+            return any(peer.sample == sample and not peer.over for peer in self._link.peers)
+
     def close(self) -> None:
         """Leave; clients keep what was not answered."""
 
@@ -136,6 +141,11 @@ class _MemoryPeer(Peer):
         self._hello = hello
         self._outbox = outbox
         self._greeted = self._ending_sent = False
+
+    @property
+    def sample(self) -> int:
+        """What it computes."""
+        return self._hello.sample
 
     @property
     def over(self) -> bool:
@@ -197,7 +207,7 @@ class MemoryStream(FrameStream):
         start, stop = part or (0, link.spec.n_values)
         self._limits = limits
         who = Ending(hello.sample, hello.attempt, complete=False)
-        self._outbox = Outbox(who, 4 * (stop - start), limits, None, link.wake)
+        self._outbox = Outbox(who, 4 * (stop - start), limits, None, lambda _: link.wake())
         with link.changed:
             link.peers.append(_MemoryPeer(hello, (start, stop), self._outbox))
         link.wake()

@@ -9,53 +9,21 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Set
-from dataclasses import dataclass
 from typing import final
 
 from infra.errors import RomflowError, StorageAccessError, StreamError
 from infra.streaming.client import ClientLimits
 from infra.streaming.frames import Ending, Values, Verdict
-from infra.streaming.spool import Place, Spool
+from infra.streaming.packets import OVERHEAD, Packet
+from infra.streaming.spool import Spool
 
-__all__ = ["Outbox", "Packet"]
+__all__ = ["Outbox"]
 
-# What a packet costs beside its values, bytes.
-_OVERHEAD = 512
 _SLICE = 0.1
+# So many bytes are carried at once; less than that may wait for more.
+_RIPE = 1 << 20
 # After so long a wait the solver's log says why.
 _PATIENT = 1.0
-
-
-@final
-@dataclass(eq=False, slots=True)
-class Packet:
-    """One frame, or this rank's part of it, on its way.
-
-    Attributes
-    ----------
-    step, digest
-        As in `Frame`.
-    vector
-        The values; None when they lie on disk only.
-    queued
-        Time of its hand-over, seconds of `time.monotonic`.
-    place
-        Where it lies in the spool, if it does.
-    sends
-        How often it was handed to the carrying thread.
-    """
-
-    step: int
-    digest: int
-    vector: Values | None
-    queued: float
-    place: Place | None = None
-    sends: int = 0
-
-    @property
-    def memory(self) -> int:
-        """Bytes that count for the window; what lies on disk counts for the spool instead."""
-        return 0 if self.vector is None else _OVERHEAD + self.vector.nbytes
 
 
 @final
@@ -73,7 +41,8 @@ class Outbox:
     spool
         Where frames go that memory has no room for; None if there is none.
     wake
-        Called by the solver's thread when there is something new to carry.
+        Called by the solver's thread when there is something new to carry, with whether that
+        cannot wait.
     """
 
     def __init__(
@@ -82,12 +51,15 @@ class Outbox:
         frame_bytes: int,
         limits: ClientLimits,
         spool: Spool | None,
-        wake: Callable[[], None],
+        wake: Callable[[bool], None],
     ) -> None:
         self.changed = threading.Condition()
         self._who = ending
         self._limits = limits
-        self._window = max(limits.memory_bytes, 2 * (frame_bytes + _OVERHEAD))
+        self._window = max(limits.memory_bytes, 2 * (frame_bytes + OVERHEAD))
+        self._ripe = min(_RIPE, self._window // 4)
+        self._fresh = 0  # bytes that were put in since the carrying thread has looked
+        self._waiting = False
         self._most_spare = max(2, self._window // (4 * frame_bytes))
         # Small frames come back many at a time: the solver wakes once for a batch of them.
         self._slack = 16 * frame_bytes if 64 * frame_bytes < self._window else 0
@@ -126,30 +98,42 @@ class Outbox:
             packet.queued = time.monotonic()
             self._queue.append(packet)
             self._memory += packet.memory
-        self._wake()
+            before, self._fresh = self._fresh, self._fresh + packet.memory
+            urgent = before < self._ripe <= self._fresh
+        self._wake(urgent)
 
     def spare(self) -> Values | None:
         """Return an array that a frame no longer needs, if there is one."""
         with self.changed:
             return self._spare.pop() if self._spare else None
 
+    def forget_spares(self) -> None:
+        """Free the arrays that no frame needs: nothing more will be put in."""
+        with self.changed:
+            self._most_spare = 0
+            self._spare.clear()
+
     def end(self, *, complete: bool, reason: str) -> None:
         """Say that nothing more will be put in."""
         with self.changed:
             self.ending = Ending(self._who.sample, self._who.attempt, complete, reason)
-        self._wake()
+        self._wake(True)
 
     def wait(self, done: Callable[[], bool], seconds: float) -> bool:
         """Wait until something is true of this outbox; return whether it is, in time."""
         started = last = time.monotonic()
         with self.changed:
             while not (reached := done()) and last - started < seconds:
+                if not self._waiting:
+                    self._waiting = True
+                    self._wake(True)
                 # In slices, since the carrying thread may have died.
                 self.changed.wait(min(started + seconds - last, _SLICE))
                 now = time.monotonic()
                 self.blocked_seconds += now - last
                 last = now
                 self._say_why(started)
+            self._waiting = False
         return reached
 
     def raise_trouble(self) -> None:
@@ -168,6 +152,39 @@ class Outbox:
     def idle(self) -> bool:
         """Whether every frame was answered."""
         return not self._queue and not self._flying
+
+    @property
+    def all_sent(self) -> bool:
+        """Whether every frame was sent, though perhaps not answered."""
+        return not self._queue
+
+    @property
+    def sendable(self) -> bool:
+        """Whether frames wait that may be sent."""
+        return bool(self._queue) and self.welcomed and self.allowed > self._sent
+
+    @property
+    def starved(self) -> bool:
+        """Whether frames wait that may not be sent."""
+        return bool(self._queue) and not self.sendable
+
+    @property
+    def flying(self) -> bool:
+        """Whether something was sent and not answered."""
+        return bool(self._flying)
+
+    @property
+    def waiting_since(self) -> float:
+        """When the oldest frame without an answer was put in; now, if there is none."""
+        with self.changed:
+            flying = next(iter(self._flying.values()), None)
+            oldest = flying or (self._queue[0] if self._queue else None)
+            return time.monotonic() if oldest is None else oldest.queued
+
+    @property
+    def patient(self) -> bool:
+        """Whether nobody waits for an answer: neither the solver nor a frame without credit."""
+        return self.welcomed and not (self._waiting or self.ending or self.starved)
 
     @property
     def over(self) -> bool:
@@ -200,6 +217,7 @@ class Outbox:
                 self._flying[packet.step] = packet
                 taken.append(packet)
             self._sent += len(taken)
+            self._fresh = 0
         return taken
 
     def values(self, packet: Packet) -> Values:
@@ -261,6 +279,11 @@ class Outbox:
                     keep.append(packet)
             self._queue = keep
             self.changed.notify_all()
+
+    def skip(self) -> None:
+        """Take in that an earlier attempt has left the whole sample to the trainer."""
+        with self.changed:
+            self.complete = self.answered_once = True
 
     def refuse(self, why: str) -> None:
         """Take in that the source turns this client away for good."""

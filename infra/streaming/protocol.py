@@ -2,14 +2,15 @@
 
 Each message begins with its kind and the epoch of the trainer it is from or for. From a client::
 
-    hello    epoch, token, study, sample, attempt, mu, seed, start, stop
-    frames   epoch, goal, last step, [step], [digest]      + parts of raw bytes, frame by frame
+    hello    epoch, token, study, sample, attempt, mu, seed, start, stop, shared memory or nil
+    frames   epoch, goal, last step, [step], [digest], [slot]    + parts of raw bytes, frame by
+                                     frame; those with a slot >= 0 lie in the shared memory
     beat     epoch, goal, last step, blocked seconds, spooled bytes
     ending   epoch, complete, reason
 
 and from a source::
 
-    welcome  epoch, verdict, held steps, frames answered, frames allowed
+    welcome  epoch, verdict, held steps, frames answered, frames allowed, memory is shared
     answers  epoch, [step], [verdict], frames allowed
     ended    epoch, verdict
     stale    epoch, why: "epoch" (read the file again) or "hello" (say hello again)
@@ -47,7 +48,7 @@ class Kind(IntEnum):
 
 
 # Values of each kind, kind and epoch included.
-_LENGTHS = (10, 6, 6, 4, 6, 5, 3, 3, 3)
+_LENGTHS = (11, 7, 6, 4, 7, 5, 3, 3, 3)
 
 
 def pack(kind: Kind, epoch: int, *values: Any) -> bytes:

@@ -26,6 +26,11 @@ from infra.streaming.source import ClientStatus, Ticket
 
 __all__ = ["Reception"]
 
+# Frames that a client may send before it has asked: then it need not wait for permission.
+_AHEAD = 64
+# After so many seconds without a sign of life a client that has failed is most likely dead.
+_ALIVE = 3.0
+
 
 @final
 class Reception:
@@ -62,7 +67,8 @@ class Reception:
         if former is not None:
             former.session = None
         session.peers[peer.part[0]] = peer
-        session.endings.pop(peer.part[0], None)
+        if session.endings.pop(peer.part[0], None) is not None and not session.ending_given:
+            session.farewell = None  # it comes again, after what has to be sent again
         peer.session = session
         peer.waiting = True
         self._lost.pop(hello.sample, None)
@@ -73,6 +79,7 @@ class Reception:
         session = peer.session
         assert session is not None, "its owner turns away peers without a session"
         for step, digest, values in frames:
+            session.damaged.discard(step)
             if values.size != peer.part[1] - peer.part[0] or not 0 <= step < self._spec.n_frames:
                 self._settle(session, step, Verdict.REFUSED)
             elif step in session.pending:
@@ -85,16 +92,15 @@ class Reception:
                     self._deliver(session, step, frame_digest(whole), whole)
 
     def ending(self, peer: Peer, complete: bool, reason: str) -> None:
-        """Take in that a client has ended."""
+        """Take in that a client has ended; answers to its frames may still be under way."""
         session = peer.session
         assert session is not None, "its owner turns away peers without a session"
         session.endings[peer.part[0]] = complete
         if session.ending_verdict is not None:
             self._close_ended(session)
-        elif not session.ending_given and (not complete or session.whole):
-            session.ending_given = True
-            ending = Ending(session.sample, session.attempt, complete, reason)
-            self._ready.append((EndingTicket(session), ending))
+        elif session.farewell is None and (not complete or session.whole):
+            session.farewell = Ending(session.sample, session.attempt, complete, reason)
+            self._give_ending(session)
 
     def send_again(self, peer: Peer, step: int) -> None:
         """Ask for a frame that came damaged."""
@@ -151,6 +157,13 @@ class Reception:
                     session.allow(more)
                     free -= more
             wanting = [session for session in wanting if session.wanted > 0]
+        self._lend(free)
+
+    def knows(self, sample: int) -> bool:
+        """Whether an attempt at a sample is connected and alive, or is played from the spool."""
+        recent = time.monotonic() - _ALIVE
+        sessions = self._sessions.values()
+        return any(s.sample == sample and s.seen > recent for s in sessions)
 
     def forget_silent(self) -> None:
         """Free the credits of clients that give no sign of life."""
@@ -166,6 +179,23 @@ class Reception:
         known += [status for sample, status in self._lost.items() if sample not in present]
         return tuple(sorted(known, key=lambda status: (status.sample, status.attempt)))
 
+    def _lend(self, free: int) -> None:
+        """Give some of the credits that nobody wants to clients that are likely to want them.
+
+        Of all credits at most a quarter: idle clients hold back no more.
+        """
+        ahead = min(_AHEAD, self._granted // (4 * max(1, len(self._sessions))))
+        for session in self._sessions.values():
+            short = min(ahead - session.outstanding, free)
+            if session.welcomed and not session.endings and 2 * short > ahead:
+                session.allow(short)
+                free -= short
+
+    def _give_ending(self, session: Session) -> None:
+        if session.farewell is not None and session.settled and not session.ending_given:
+            session.ending_given = True
+            self._ready.append((EndingTicket(session), session.farewell))
+
     def _deliver(self, session: Session, step: int, digest: int, values: Values) -> None:
         session.pending.add(step)
         frame = Frame(FrameKey(session.sample, session.attempt, step), values, digest)
@@ -173,10 +203,13 @@ class Reception:
 
     def _settle(self, session: Session, step: int, verdict: Verdict) -> None:
         session.answered += 1
+        if verdict is Verdict.STALE:
+            session.damaged.add(step)
         if not session.alive:
             self._orphans -= 1
         for peer in session.peers.values():
             peer.answer(step, verdict)
+        self._give_ending(session)
 
     def _welcome(self, session: Session, peer: Peer, verdict: Verdict, held: Set[int]) -> None:
         peer.waiting = False

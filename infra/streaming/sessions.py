@@ -6,7 +6,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import final
 
-from infra.streaming.frames import StreamSpec, Verdict
+from infra.streaming.frames import Ending, StreamSpec, Verdict
 from infra.streaming.parts import PartAssembly
 from infra.streaming.source import ClientStatus, Ticket
 
@@ -25,6 +25,10 @@ class Peer(ABC):
     def __init__(self, part: tuple[int, int]) -> None:
         self.part = part
         self.session: Session | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what it has told: its client begins another attempt, or begins again."""
         self.waiting = False  # whether its hello is with the application
         self.goal = 0  # how many frames it would like to be allowed, counted like `allowed`
         self.seen = time.monotonic()
@@ -65,10 +69,16 @@ class Session:
         or may come at any time.
     pending
         Steps that the application has and has not answered.
+    damaged
+        Steps that were asked for again and have not come yet.
     parts
         Frames that are still coming in parts.
     endings
         Whether each peer that has ended was complete.
+    farewell
+        The ending for the application: it gets it after the answers to all frames before.
+    ending_given
+        Whether it has it.
     ending_verdict
         The application's answer to the ending; None before.
     alive
@@ -83,7 +93,9 @@ class Session:
     allowed: int = 0
     answered: int = 0
     pending: set[int] = field(default_factory=set)
+    damaged: set[int] = field(default_factory=set)
     endings: dict[int, bool] = field(default_factory=dict)
+    farewell: Ending | None = None
     ending_given: bool = False
     ending_verdict: Verdict | None = None
     alive: bool = True
@@ -102,6 +114,13 @@ class Session:
         if not self.welcomed:
             return 0
         return max((peer.goal for peer in self.peers.values()), default=0) - self.allowed
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that was sent before the ending is still to be answered."""
+        if self.farewell is None or self.damaged:
+            return False
+        return not self.farewell.complete or not (self.pending or self.parts.steps)
 
     @property
     def seen(self) -> float:

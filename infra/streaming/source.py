@@ -112,6 +112,13 @@ class FrameSource(ABC):
         """Return the status of every client that has said hello and not ended, by sample."""
 
     @abstractmethod
+    def expects(self, sample: int) -> bool:
+        """Whether frames of a sample may come without another attempt at it.
+
+        Its client is connected, or is gone and has left frames that were not read yet.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Send the last answers and leave; clients keep what was not answered. Idempotent."""
 

@@ -20,8 +20,11 @@ from infra.errors import RomflowError, StreamError, UserError
 from infra.streaming.client import ClientLimits
 from infra.streaming.frames import Hello, Values, Verdict
 from infra.streaming.outbox import Outbox
+from infra.streaming.packets import Packet
 from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
 from infra.streaming.rendezvous import Rendezvous
+from infra.streaming.reuse import Reuse
+from infra.streaming.shared_memory import FrameSlots
 
 __all__ = ["Carrier"]
 
@@ -29,8 +32,9 @@ __all__ = ["Carrier"]
 _BATCH_BYTES, _BATCH_FRAMES = 1 << 20, 64
 # Frames below this size, bytes, are copied into one part; ZeroMQ would copy them one by one.
 _SMALL = 1 << 16
-# A trainer that does not answer for so long is away, seconds.
-_AWAY = 1.0
+# Between two turns of the thread while frames come quickly, seconds: a batch of them, and a batch
+# of answers, wakes it once. What cannot wait wakes it at once.
+_PACE = 0.025
 
 
 @final
@@ -49,6 +53,10 @@ class Carrier:
         Range of the vector that it sends.
     limits
         Bounds of waiting.
+    reuse
+        What the streams of this process share.
+    slots
+        Where the outbox keeps frames that a trainer on this machine may read itself.
     """
 
     def __init__(
@@ -58,22 +66,29 @@ class Carrier:
         hello: Hello,
         part: tuple[int, int],
         limits: ClientLimits,
+        reuse: Reuse,
+        slots: FrameSlots | None = None,
     ) -> None:
         self._path = path
+        self._reuse = reuse
         self._rendezvous = rendezvous
         self._hello = hello
         self._part = part
         self._limits = limits
+        self._slots = slots
+        self._shared = False  # whether the trainer reads them
         size = 4 * (part[1] - part[0])
         self._batch = min(max(1, _BATCH_BYTES // size), _BATCH_FRAMES)
         self._outbox: Outbox
-        self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._signalled = self._flushing = self._stopping = self._ending_sent = False
         self._hello_said = self._beat_due = -np.inf
-        self._joined = time.monotonic()
+        self._hellos = self._endings = 0
+        self._heard = time.monotonic()
+        self._paced = False  # whether the thread has just sent, and looks again after a while
+        self._asleep = False  # whether it sleeps until it is woken
         self._blocked = False  # whether the socket took no more
         self._seen = self._stamp()
         self._goal = 0
@@ -84,9 +99,15 @@ class Carrier:
         self._outbox = outbox
         self._thread.start()
 
-    def wake(self) -> None:
-        """Say that the outbox has something new; from any thread."""
-        if not self._signalled:
+    def wake(self, urgent: bool = True) -> None:
+        """Say that the outbox has something new; from any thread.
+
+        Parameters
+        ----------
+        urgent
+            False: the thread sees it in time, unless it sleeps.
+        """
+        if not self._signalled and (urgent or self._asleep):
             self._signalled = True
             os.write(self._write_end, b"\0")
 
@@ -98,22 +119,30 @@ class Carrier:
     def close(self, seconds: float) -> None:
         """End the thread, and wait for it no longer than this."""
         self._stopping = True
-        self.wake()
-        self._thread.join(seconds)
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
+            self._leave()  # it was never started
+        else:
+            self.wake()
+            self._thread.join(seconds)
+        if self.is_closed:
             # Not by the thread itself: `wake` must never write to a number that is in use again.
             os.close(self._read_end)
             os.close(self._write_end)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the thread has ended, or never began."""
+        return not self._thread.is_alive()
 
     @property
     def is_current_thread(self) -> bool:
         """Whether the caller is the carrying thread itself."""
         return threading.current_thread() is self._thread
 
-    @property
-    def away(self) -> bool:
-        """Whether the trainer gives no answer."""
-        return not self._outbox.welcomed and time.monotonic() - self._joined > _AWAY
+    def silent_since(self, moment: float) -> bool:
+        """Whether the trainer says nothing, and said nothing for long after a moment."""
+        seconds = time.monotonic() - max(self._heard, moment)
+        return seconds > self._limits.answer_seconds
 
     def _run(self) -> None:
         try:
@@ -130,10 +159,22 @@ class Carrier:
             self._leave()
 
     def _leave(self) -> None:
-        if self._socket is not None:
+        socket, self._socket = self._socket, None
+        if socket is None:
+            return
+        outbox = self._outbox
+        # Nothing that is still on its way may be taken for an answer to the next stream.
+        answered = (outbox.ended or outbox.complete) and not outbox.spooled
+        once = self._hellos == 1 and self._endings <= 1
+        if answered and once and outbox.trouble is None and not self._flushing:
+            self._reuse.keep_socket(socket, self._connection)
+        else:
             # Whatever matters has been answered or spooled.
-            self._socket.close(linger=0)
-        self._context.term()
+            socket.close(linger=0)
+
+    @property
+    def _connection(self) -> tuple[Rendezvous, tuple[int, int], int]:
+        return self._rendezvous, self._part, os.getpid()
 
     def _turn(self) -> None:
         """Wait for something to do, and do it."""
@@ -145,6 +186,8 @@ class Carrier:
                 break
             message = unpack(data)
             if message is not None:
+                self._heard = time.monotonic()
+                self._reuse.spoke(self._path)
                 try:
                     self._take(message)
                 except MALFORMED as error:
@@ -158,14 +201,24 @@ class Carrier:
         )
         if self._flushing and spilled and not self._outbox.over:
             self._outbox.spill_ending()
+        # Frames that wait for a welcome or a credit: no need to hear of each.
+        self._paced |= self._outbox.starved
 
     def _wait(self) -> None:
+        outbox, paced = self._outbox, self._paced
         due = max(0.0, self._beat_due - time.monotonic())
-        if self._outbox.crowded or self._flushing:
+        if outbox.crowded or self._flushing:
             due = min(due, self._limits.idle_seconds / 2)
+        if paced:
+            due = min(due, _PACE)
+        self._paced, self._asleep = False, not paced
+        if self._asleep and outbox.sendable:
+            due = 0.0  # it came while this thread was not asleep yet
+        # Answers may wait for each other as long as nobody waits for them.
+        patient = paced and outbox.patient and not (self._blocked or self._flushing)
         poller = zmq.Poller()
         poller.register(self._read_end, zmq.POLLIN)
-        if self._socket is not None:
+        if self._socket is not None and not patient:
             poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._blocked else 0))
         ready = dict(poller.poll(math.ceil(1000 * due)))
         if self._socket is not None and ready.get(self._socket, 0) & zmq.POLLOUT:
@@ -174,6 +227,7 @@ class Carrier:
             with suppress(BlockingIOError):
                 os.read(self._read_end, 4096)
             self._signalled = False
+        self._asleep = False
 
     def _join(self) -> None:
         """Turn to the trainer that the file names."""
@@ -182,28 +236,35 @@ class Carrier:
             self._socket = None
         self._outbox.lost()
         self._ending_sent = False
-        self._joined = time.monotonic()
         self._hello_said = -np.inf
-        endpoint = _nearest(self._rendezvous)
-        if endpoint:
-            self._socket = self._context.socket(zmq.DEALER)
-            # Messages wait for a connection here, where they can go to the spool, not in ZeroMQ.
-            self._socket.setsockopt(zmq.IMMEDIATE, 1)
-            self._socket.setsockopt(zmq.SNDHWM, 0)
-            self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-            self._socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-            self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
-            self._socket.connect(endpoint)
+        self._socket = self._reuse.take_socket(self._connection) or self._connected()
+        if self._socket is not None:
             self._say_hello()
+
+    def _connected(self) -> "zmq.Socket[bytes] | None":
+        """Return a new socket, None if nobody is there."""
+        endpoint = _nearest(self._rendezvous)
+        if not endpoint:
+            return None
+        socket: zmq.Socket[bytes] = self._reuse.context.socket(zmq.DEALER)
+        # Messages wait for a connection here, where they can go to the spool, not in ZeroMQ.
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
+        socket.connect(endpoint)
+        return socket
 
     def _say_hello(self) -> None:
         known, own = self._rendezvous, self._hello
         told = self._send(
             Kind.HELLO, known.token, known.study, own.sample, own.attempt, dict(own.mu), own.seed,
-            *self._part,
+            *self._part, self._slots and self._slots.offer,
         )  # fmt: skip
         if told:
             self._hello_said = time.monotonic()
+            self._hellos += 1
 
     def _send(self, kind: Kind, *values: object, parts: Sequence[np.ndarray] = ()) -> bool:
         if self._socket is None:
@@ -264,6 +325,7 @@ class Carrier:
             outbox.allow(int(message[4]))
         elif kind == Kind.WELCOME:
             held = frozenset(np.frombuffer(message[3], "<i4").tolist())
+            self._shared = bool(message[6])
             outbox.welcome(Verdict(message[2]), held, int(message[4]), int(message[5]))
             self._goal, self._ending_sent = 0, False
         elif kind == Kind.ENDED:
@@ -285,18 +347,33 @@ class Carrier:
                 self._say_hello()
             return
         while not self._blocked and (packets := outbox.take(self._batch)):
-            vectors = self._payload([outbox.values(packet) for packet in packets])
             self._goal = outbox.goal
-            steps = [packet.step for packet in packets]
-            digests = [packet.digest for packet in packets]
-            if not self._send(
-                Kind.FRAMES, self._goal, outbox.last_step, steps, digests, parts=vectors
-            ):
+            if not self._send_some(packets):
                 outbox.put_back(packets)
                 return
+            self._paced = True
         if outbox.goal > self._goal and self._goal <= outbox.allowed:
             # The source believes that nothing waits: tell it now, not with the next beat.
             self._beat()
+
+    def _send_some(self, packets: list[Packet]) -> bool:
+        slots = [self._slot_of(packet) for packet in packets]
+        pairs = zip(packets, slots, strict=True)
+        vectors = self._payload([self._outbox.values(p) for p, slot in pairs if slot < 0])
+        steps = [packet.step for packet in packets]
+        digests = [packet.digest for packet in packets]
+        return self._send(
+            Kind.FRAMES, self._goal, self._outbox.last_step, steps, digests, slots, parts=vectors
+        )
+
+    def _slot_of(self, packet: Packet) -> int:
+        """Return where the trainer finds a frame itself, or -1.
+
+        One that it did not get out of its slot the first time is sent.
+        """
+        if not self._shared or self._slots is None or packet.vector is None or packet.sends > 1:
+            return -1
+        return self._slots.number(packet.vector)
 
     def _payload(self, vectors: list[Values]) -> list[Values]:
         """Return the parts of a message; small frames share one, since each part has its cost."""
@@ -306,8 +383,12 @@ class Carrier:
 
     def _send_ending(self) -> None:
         outbox, ending = self._outbox, self._outbox.ending
-        if ending is not None and outbox.welcomed and outbox.idle and not self._ending_sent:
+        if ending is None or not outbox.welcomed or self._ending_sent:
+            return
+        # With the last frames, not after their answers: the source waits for these.
+        if outbox.all_sent:
             self._ending_sent = self._send(Kind.ENDING, ending.complete, ending.reason)
+            self._endings += 1
 
 
 def _nearest(rendezvous: Rendezvous) -> str:

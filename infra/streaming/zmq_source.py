@@ -6,7 +6,7 @@ import socket as network
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Set
+from collections.abc import Set
 from contextlib import suppress
 from hmac import compare_digest
 from itertools import islice
@@ -16,23 +16,16 @@ from typing import Any, final
 import numpy as np
 import zmq
 
-from infra.errors import StreamError, storage_errors
-from infra.streaming.frames import (
-    WIRE,
-    Delivery,
-    Hello,
-    StreamSpec,
-    Values,
-    Verdict,
-    frame_digest,
-)
+from infra.errors import StorageAccessError, StreamError, storage_errors
+from infra.streaming.frames import Delivery, Hello, StreamSpec, Values, Verdict, frame_digest
 from infra.streaming.leftover_peer import LeftoverPeer
-from infra.streaming.leftovers import leftovers
+from infra.streaming.leftovers import leftovers, lies_in_spool
 from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
 from infra.streaming.reception import Reception
+from infra.streaming.recycled import RecycledArrays
 from infra.streaming.rendezvous import Rendezvous, check_epoch, claim, release
-from infra.streaming.sessions import Peer
 from infra.streaming.source import ClientStatus, FrameSource, Ticket
+from infra.streaming.zmq_peer import ZmqPeer, frame_vectors
 
 __all__ = ["ZmqSource"]
 
@@ -42,6 +35,9 @@ _CHORES = 1.0
 _AT_ONCE = 256
 # Longest path of a Unix socket, bytes, with its final zero.
 _LONGEST = 104
+# Bytes of frames after which those that were read are handed on first, while they are in the
+# processor's cache; and bytes of memory that is kept to read frames into.
+_BYTES_AT_ONCE, _RECYCLED = 1 << 22, 1 << 26
 # Attempts of gone clients that are read at once; each has files open.
 _OPEN = 16
 
@@ -100,11 +96,13 @@ class ZmqSource(FrameSource):
         self._verify = verify
         self._lock = threading.RLock()
         self._reception = Reception(spec, silence)
-        self._peers: dict[bytes, _ZmqPeer] = {}
+        self._peers: dict[bytes, ZmqPeer] = {}
         self._leftovers: list[LeftoverPeer] = []
+        self._arrays = RecycledArrays(spec.n_values, _RECYCLED)
         self._chores_due = -np.inf
         self._polling = False
         self._closed = False
+        self._read_bytes = 0  # of frames, in this round
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         # Credits bound what is under way, so that ZeroMQ need not; it would drop answers.
@@ -161,6 +159,16 @@ class ZmqSource(FrameSource):
         with self._lock:
             return self._reception.clients()
 
+    def expects(self, sample: int) -> bool:
+        """Whether frames of a sample may come; see `FrameSource.expects`."""
+        with self._lock:
+            if self._reception.knows(sample):
+                return True
+            try:
+                return lies_in_spool(self._own.spool, self._spec, sample)
+            except StorageAccessError:
+                return True  # the disk may come back, and frames with it
+
     def close(self) -> None:
         """Send the last answers and leave; clients keep what was not answered."""
         with self._lock:
@@ -172,6 +180,8 @@ class ZmqSource(FrameSource):
                 if not peer.over:
                     peer.close()
             self._flush()
+            for connected in self._peers.values():
+                connected.close()
             release(self._path, self._own)
             self._free()
 
@@ -204,7 +214,10 @@ class ZmqSource(FrameSource):
 
     def _round(self) -> list[tuple[Ticket, Delivery]]:
         """Read, pass on and answer once."""
+        self._read_bytes = 0
         for _ in range(_AT_ONCE):
+            if self._read_bytes >= _BYTES_AT_ONCE:
+                break
             try:
                 parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
@@ -225,7 +238,8 @@ class ZmqSource(FrameSource):
         check_epoch(self._path, self._own)
         self._reception.forget_silent()
         self._flush()  # those that leave now have their last answer first
-        self._peers = {key: p for key, p in self._peers.items() if p.session is not None}
+        for key in [key for key, peer in self._peers.items() if peer.session is None]:
+            self._peers.pop(key).close()
         if not self._leftovers:
             # Those under way are locked, and would only be looked at in vain.
             found = leftovers(self._own.spool, self._spec)
@@ -260,23 +274,26 @@ class ZmqSource(FrameSource):
             self._tell(identity, Kind.REFUSED, f"its message cannot be read ({error})")
 
     def _greet(self, identity: bytes, message: Message) -> None:
-        token, study, sample, attempt, mu, seed, start, stop = message[2:]
+        token, study, sample, attempt, mu, seed, start, stop, shared = message[2:]
         if not compare_digest(str(token), self._own.token) or study != self._spec.study:
             self._tell(identity, Kind.REFUSED, "it is of another study, or of another run")
         elif not (0 <= sample < self._spec.n_samples and 0 <= start < stop <= self._spec.n_values):
             self._tell(identity, Kind.REFUSED, "its sample or its part is outside the study")
         else:
             peer = self._peers.get(identity)
-            if peer is None:
-                peer = self._peers[identity] = _ZmqPeer(identity, (start, stop))
+            if peer is None or peer.part != (start, stop):
+                peer = self._peers[identity] = ZmqPeer(identity, (start, stop))
+            elif peer.session is None:
+                peer.begin()
+            peer.share(shared)
             hello = Hello(int(sample), int(attempt), mu, int(seed))
             self._reception.hello(peer, hello)
 
-    def _act(self, peer: "_ZmqPeer", message: Message, payload: list[Any]) -> None:
+    def _act(self, peer: ZmqPeer, message: Message, payload: list[Any]) -> None:
         kind = message[0]
         if kind == Kind.FRAMES:
             peer.goal, peer.last_step = int(message[2]), int(message[3])
-            self._frames(peer, message[4], message[5], payload)
+            self._frames(peer, message[4], message[5], message[6], payload)
         elif kind == Kind.BEAT:
             peer.goal, peer.last_step = int(message[2]), int(message[3])
             peer.blocked_seconds, peer.spooled_bytes = float(message[4]), int(message[5])
@@ -284,16 +301,34 @@ class ZmqSource(FrameSource):
             self._reception.ending(peer, bool(message[2]), str(message[3]))
 
     def _frames(
-        self, peer: "_ZmqPeer", steps: list[int], digests: list[int], payload: list[Any]
+        self,
+        peer: ZmqPeer,
+        steps: list[int],
+        digests: list[int],
+        slots: list[int],
+        payload: list[Any],
     ) -> None:
+        assert peer.session is not None, "the caller looked"
         frames = []
-        vectors = [values for part in payload for values in _vectors(part.buffer, peer.part)]
-        for step, digest, values in zip(steps, digests, vectors, strict=True):
-            if self._verify and frame_digest(values) != digest:
+        sent = [values for part in payload for values in frame_vectors(part.buffer, peer.part)]
+        if len(sent) != sum(slot < 0 for slot in slots):
+            raise ValueError("other frames than it says")
+        for step, digest, slot in zip(steps, digests, slots, strict=True):
+            if slot < 0:
+                values = self._checked(sent.pop(0), digest)
+            elif step in peer.session.pending:
+                continue  # it came before, and the answer under way will serve both
+            else:
+                values = peer.fetch(slot, digest, self._arrays)
+                self._read_bytes += 0 if values is None else values.nbytes
+            if values is None:
                 self._reception.send_again(peer, step)
             else:
                 frames.append((step, digest, values))
         self._reception.frames(peer, frames)
+
+    def _checked(self, values: Values, digest: int) -> Values | None:
+        return None if self._verify and frame_digest(values) != digest else values
 
     def _tell(self, identity: bytes, kind: Kind, why: str) -> None:
         self._socket.send_multipart((identity, pack(kind, self._own.epoch, why)))
@@ -302,61 +337,3 @@ class ZmqSource(FrameSource):
         if self._polling:
             self._polling = False
             os.write(self._write_end, b"\0")
-
-
-@final
-class _ZmqPeer(Peer):
-    """One connected client; what it is told is gathered, so that one message serves many frames."""
-
-    def __init__(self, identity: bytes, part: tuple[int, int]) -> None:
-        super().__init__(part)
-        self.identity = identity
-        self._messages: list[tuple[Any, ...]] = []
-        self._steps: list[int] = []
-        self._verdicts: list[int] = []
-        self._allowed = 0
-        self._changed = False
-
-    def welcome(self, verdict: Verdict, held: Set[int], answered: int, allowed: int) -> None:
-        self._allowed = allowed
-        packed = np.fromiter(held, "<i4", len(held)).tobytes()
-        self._say(Kind.WELCOME, int(verdict), packed, answered, allowed)
-
-    def answer(self, step: int, verdict: Verdict) -> None:
-        self._steps.append(step)
-        self._verdicts.append(int(verdict))
-        self._changed = True
-
-    def allow(self, frames: int) -> None:
-        self._allowed = frames
-        self._changed = True
-
-    def ended(self, verdict: Verdict) -> None:
-        self._say(Kind.ENDED, int(verdict))
-
-    def outgoing(self, epoch: int) -> list[bytes]:
-        """Return the messages for it in the order of the events, and forget them."""
-        if not self._changed and not self._messages:
-            return []
-        self._close_answers()
-        messages, self._messages = self._messages, []
-        return [pack(kind, epoch, *values) for kind, *values in messages]
-
-    def _say(self, kind: Kind, *values: Any) -> None:
-        self._close_answers()
-        self._messages.append((kind, *values))
-
-    def _close_answers(self) -> None:
-        if self._changed:
-            self._messages.append((Kind.ANSWERS, self._steps, self._verdicts, self._allowed))
-            self._steps, self._verdicts, self._changed = [], [], False
-
-
-def _vectors(buffer: Any, part: tuple[int, int]) -> Iterable[Values]:
-    """Return the frames of a message part, without a copy where they lie well."""
-    values = np.frombuffer(buffer, WIRE)
-    # ZeroMQ gives small messages any address.
-    values = values if values.flags.aligned else values.copy()
-    values.flags.writeable = False
-    size = part[1] - part[0]
-    return (values,) if values.size == size else values.reshape(-1, size)

@@ -19,12 +19,13 @@ al., 2012, 10.1111/j.1467-9469.2011.00756.x).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from infra.errors import UserError
 from infra.records import Sample
@@ -36,6 +37,8 @@ __all__ = ["SCORE", "BreedSampler", "BreedSettings"]
 
 # The result that tells how badly a sample is learnt, at least 0.
 SCORE = "delta_loss"
+# So often a child that is not allowed is drawn again; then a point of the design takes its place.
+_TRIES = 64
 
 
 @final
@@ -51,6 +54,11 @@ class BreedSettings:
     sigma : standard deviation of a child around its parent, as a part of the range, > 0
     window : number of samples among which parents are drawn: those told last, >= 1
     base : the design of the other samples
+    views : how often, in the mean, the items of a round should have been trained on before the
+        next one is drawn, >= 0; none: until the trainer waits for data. Losses of a first view
+        tell where fields are large rather than where they are difficult. This and the next are
+        for whoever asks for the rounds
+    patience : seconds without any new view after which a round is drawn all the same, >= 0
 
     Raises
     ------
@@ -58,6 +66,7 @@ class BreedSettings:
         If a value is out of its range.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
     size: int = 16
     start: float = 0.0
     end: float = 0.7
@@ -65,16 +74,20 @@ class BreedSettings:
     sigma: float = 0.05
     window: int = 64
     base: Literal["sobol", "uniform"] = "sobol"
+    views: float | None = None
+    patience: float = 30.0
 
     def __post_init__(self) -> None:
         # Comparisons in this direction also refuse NaN.
         counts = self.size >= 1 and self.window >= 1 and self.breakpoint >= 0
         shares = 0 <= self.start <= 1 and 0 <= self.end <= 1
-        spread = 0 < self.sigma < math.inf
+        spread = 0 < self.sigma < math.inf and self.patience >= 0
+        spread = spread and (self.views is None or self.views >= 0)
         if not (counts and shares and spread and self.base in ("sobol", "uniform")):
             raise UserError(
                 "expected size >= 1, window >= 1, breakpoint >= 0, start and end in [0, 1], a "
-                f"finite sigma > 0 and base sobol or uniform; received {self}"
+                "finite sigma > 0, views >= 0, patience >= 0 and base sobol or uniform; received "
+                f"{self}"
             )
 
     def share(self, number: int) -> float:
@@ -103,12 +116,19 @@ class BreedSampler(Sampler):
     space : the box
     seed : seed of the design, of the children and of the samples
     settings : how much is bred
+    allowed : tells whether there is a sample of this `mu`; children for which there is none are
+        drawn again. Points of the design are not asked about
     """
 
     def __init__(
-        self, space: ParameterSpace, seed: int, settings: BreedSettings | None = None
+        self,
+        space: ParameterSpace,
+        seed: int,
+        settings: BreedSettings | None = None,
+        allowed: Callable[[Mapping[str, float]], bool] = lambda _: True,
     ) -> None:
         self.space = space
+        self._allowed = allowed
         self.seed = seed
         self.settings = settings or BreedSettings()
         # Unit coordinates and score by sample; the sample that was told last stands last.
@@ -186,11 +206,16 @@ class BreedSampler(Sampler):
         scores = np.array([score for _, (_, score) in window])
         # Without any badly learnt sample there is nothing to breed from.
         share = self.settings.share(first // size) if scores.max(initial=0.0) > 0.0 else 0.0
-        bred = [self.settings.bred(place, share) for place in range(size)]
-        others = iter(self._others(size - sum(bred)))
-        for index, is_child in enumerate(bred, start=first):
-            if is_child:
-                row, self._parents[index] = self._child(index, window, scores)
+        children = {
+            index: child
+            for place, index in enumerate(range(first, first + size))
+            if self.settings.bred(place, share)
+            and (child := self._child(index, window, scores)) is not None
+        }
+        others = iter(self._others(size - len(children)))
+        for index in range(first, first + size):
+            if index in children:
+                row, self._parents[index] = children[index]
                 self._design.append(row)
             else:
                 self._design.append(next(others))
@@ -200,14 +225,21 @@ class BreedSampler(Sampler):
         index: int,
         window: Sequence[tuple[int, tuple[list[float], float]]],
         scores: NDArray[np.float64],
-    ) -> tuple[list[float], int]:
-        """Return a child's free values and its parent; each child has its own generator."""
+    ) -> tuple[list[float], int] | None:
+        """Return a child's free values and its parent; each child has its own generator.
+
+        None if no child was allowed.
+        """
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(index, 1)))
         # Scaled first: the sum of huge scores would overflow.
         weights = scores / scores.max()
-        parent, (unit, _) = window[rng.choice(len(window), p=weights / weights.sum())]
-        moved = np.array(unit) + self.settings.sigma * rng.standard_normal(len(unit))
-        return self.space.from_unit(_reflected(moved)[np.newaxis])[0].tolist(), parent
+        for _ in range(_TRIES):
+            parent, (unit, _) = window[rng.choice(len(window), p=weights / weights.sum())]
+            moved = np.array(unit) + self.settings.sigma * rng.standard_normal(len(unit))
+            row = self.space.from_unit(_reflected(moved)[np.newaxis])[0]
+            if self._allowed(self.space.mu(row)):
+                return row.tolist(), parent
+        return None
 
     def _others(self, count: int) -> list[list[float]]:
         """Return the free values of the next points of the design that fills the space."""

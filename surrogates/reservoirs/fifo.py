@@ -1,12 +1,12 @@
 """First in, first out: every item once, in the order of arrival."""
 
-from collections import deque
 from typing import final
 
 import numpy as np
 
 from surrogates.draws import End, Slots, Wait
 from surrogates.reservoirs.reservoir import Reservoir
+from surrogates.reservoirs.slot_queue import SlotQueue
 from surrogates.states import State
 
 __all__ = ["Fifo"]
@@ -26,7 +26,7 @@ class Fifo(Reservoir):
 
     def __init__(self, capacity: int) -> None:
         super().__init__(capacity)
-        self._queue: deque[int] = deque()
+        self._queue = SlotQueue(capacity)
 
     @property
     def room(self) -> int:
@@ -46,12 +46,12 @@ class Fifo(Reservoir):
                 return End()
         if len(self._queue) < take:
             return Wait(f"{take} new items")
-        slots = [self._queue.popleft() for _ in range(take)]
+        slots = self._queue.take(take)
         self._free.extend(slots)
-        return np.array(slots, dtype=np.int64)
+        return slots
 
     def _state(self) -> State:
-        return {"queue": np.array(self._queue, dtype=np.int64)}
+        return {"queue": self._queue.slots}
 
     def _restore(self, state: State) -> None:
-        self._queue = deque(np.asarray(state["queue"]).tolist())
+        self._queue.reset(np.asarray(state["queue"], dtype=np.int64))

@@ -66,11 +66,11 @@ class Firo(Reservoir):
         self._due[slots] -= 1
         done = slots[self._due[slots] == 0]
         self._stock.remove(done)
-        self._free.extend(done.tolist())
+        self._free.extend(done)
         return slots
 
     def _state(self) -> State:
-        return {"stock": self._stock.slots.copy(), "due": self._due.copy()}
+        return {"stock": self._stock.slots, "due": self._due.copy()}
 
     def _restore(self, state: State) -> None:
         self._stock.reset(np.asarray(state["stock"], dtype=np.int64))

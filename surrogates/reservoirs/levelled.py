@@ -24,7 +24,6 @@ tickets when the last one comes. If training and reception would take equally lo
 ends at r = R/2, and both together take 0.625 of the time of one after the other.
 """
 
-from collections import deque
 from math import floor
 from typing import Literal, final
 
@@ -35,6 +34,7 @@ from infra.errors import UserError
 from surrogates.draws import End, Slots, Wait
 from surrogates.reservoirs.reservoir import Reservoir
 from surrogates.reservoirs.slot_list import SlotList
+from surrogates.reservoirs.slot_queue import SlotQueue
 from surrogates.states import State, number
 
 __all__ = ["Levelled", "Patience"]
@@ -104,7 +104,7 @@ class Levelled(Reservoir):
         self._quota = np.zeros(capacity, dtype=np.int32)
         self._active = SlotList(capacity)  # with tickets
         self._seen = SlotList(capacity)  # of these, read at least once
-        self._done: deque[int] = deque()  # without tickets, the first one first
+        self._done = SlotQueue(capacity)  # without tickets, the first one first
         self._planned = 0  # tickets that were not lost with an item that left early
         self._gone = np.zeros(2, dtype=np.int64)  # items that left, their views
 
@@ -189,14 +189,14 @@ class Levelled(Reservoir):
         self._seen.extend(slots[left == self._quota[slots] - 1])
         self._active.remove(done)
         self._seen.remove(done)
-        self._done.extend(done.tolist())
+        self._done.extend(done)
 
     def _finish(self) -> None:
         """After early evictions, level: those who are here get no more than those who left."""
         gone, views = (int(x) for x in self._gone)
         if not self._keep_up or not gone:
             return
-        slots = self._active.slots.copy()
+        slots = self._active.slots
         viewed = self._quota[slots] - self._tickets[slots]
         # Rounded up for a share of the items, so that their mean is the mean of the others.
         dither = (self._items[slots] * _GOLDEN) % 1.0
@@ -207,15 +207,15 @@ class Levelled(Reservoir):
         done = slots[level == viewed]
         self._active.remove(done)
         self._seen.remove(done)
-        self._done.extend(done.tolist())
+        self._done.extend(done)
 
     def _state(self) -> State:
         arrays: dict[str, NDArray[np.int64] | NDArray[np.int32]] = {
             "tickets": self._tickets.copy(),
             "quota": self._quota.copy(),
-            "active": self._active.slots.copy(),
-            "seen": self._seen.slots.copy(),
-            "done": np.array(self._done, dtype=np.int64),
+            "active": self._active.slots,
+            "seen": self._seen.slots,
+            "done": self._done.slots,
             "gone": self._gone.copy(),
         }
         return {**arrays, "planned": self._planned}
@@ -225,6 +225,6 @@ class Levelled(Reservoir):
         self._quota = np.array(state["quota"], dtype=np.int32)
         self._active.reset(np.asarray(state["active"], dtype=np.int64))
         self._seen.reset(np.asarray(state["seen"], dtype=np.int64))
-        self._done = deque(np.asarray(state["done"]).tolist())
+        self._done.reset(np.asarray(state["done"], dtype=np.int64))
         self._gone = np.array(state["gone"], dtype=np.int64)
         self._planned = number(state, "planned")

@@ -63,7 +63,7 @@ class Published(Reservoir):
         unseen = len(self._unseen)
         place = int(rng.integers(unseen + len(self._seen)))
         if not self._closed and place >= unseen:
-            return int(self._seen.slots[place - unseen])
+            return self._seen.at(place - unseen)
         slot = self._unseen.pop(place) if place < unseen else self._seen.pop(place - unseen)
         if self._closed:
             self._free.append(slot)
@@ -72,7 +72,7 @@ class Published(Reservoir):
         return slot
 
     def _state(self) -> State:
-        return {"unseen": self._unseen.slots.copy(), "seen": self._seen.slots.copy()}
+        return {"unseen": self._unseen.slots, "seen": self._seen.slots}
 
     def _restore(self, state: State) -> None:
         self._unseen.reset(np.asarray(state["unseen"], dtype=np.int64))

@@ -8,6 +8,7 @@ import numpy as np
 from infra.errors import StoreError, UserError
 from surrogates.bias import Bias, Visits
 from surrogates.draws import End, Slots, Wait
+from surrogates.reservoirs.slot_queue import SlotQueue
 from surrogates.states import State, nest, part
 
 __all__ = ["Reservoir"]
@@ -51,7 +52,8 @@ class Reservoir(ABC):
         self._closed = False
         self._visits = Visits()
         self._items = np.full(capacity, -1, dtype=np.int64)
-        self._free: list[int] = [*range(capacity)][::-1]
+        self._free = SlotQueue(capacity)
+        self._free.extend(np.arange(capacity)[::-1])
 
     @property
     def capacity(self) -> int:
@@ -159,7 +161,7 @@ class Reservoir(ABC):
             "closed": self._closed,
             "visits": self._visits.counts,
             "items": self._items.copy(),
-            "free": np.array(self._free, dtype=np.int64),
+            "free": self._free.slots,
             **nest("policy", self._state()),
         }
 
@@ -183,7 +185,7 @@ class Reservoir(ABC):
         self._closed = bool(state["closed"])
         self._visits.restore(np.asarray(state["visits"], dtype=np.int32))
         self._items = np.array(state["items"], dtype=np.int64)
-        self._free = np.asarray(state["free"]).tolist()
+        self._free.reset(np.asarray(state["free"], dtype=np.int64))
         self._restore(part("policy", state))
 
     @abstractmethod

@@ -14,7 +14,8 @@ __all__ = ["SlotList"]
 class SlotList:
     """Slots 0..capacity-1 in a dense list; the last ones fill the holes of those that leave.
 
-    Equal operations give equal orders, so that equal random numbers draw equal slots.
+    Equal operations give equal orders, so that equal random numbers draw equal slots. It takes
+    8 bytes per slot.
 
     Parameters
     ----------
@@ -23,8 +24,8 @@ class SlotList:
     """
 
     def __init__(self, capacity: int) -> None:
-        self._slots = np.zeros(capacity, dtype=np.int64)
-        self._places = np.full(capacity, -1, dtype=np.int64)
+        self._slots = np.zeros(capacity, dtype=np.int32)
+        self._places = np.full(capacity, -1, dtype=np.int32)
         self._length = 0
 
     def __len__(self) -> int:
@@ -32,8 +33,12 @@ class SlotList:
 
     @property
     def slots(self) -> Slots:
-        """The slots in their present order, shape (length,): a view."""
-        return self._slots[: self._length]
+        """The slots in their present order, shape (length,): a copy."""
+        return self._slots[: self._length].astype(np.int64)
+
+    def at(self, place: int) -> int:
+        """Return the slot at a place of the order."""
+        return int(self._slots[place])
 
     def add(self, slot: int) -> None:
         """Append a slot that is not there."""
@@ -73,8 +78,8 @@ class SlotList:
     def pick(self, n: int, rng: np.random.Generator) -> Slots:
         """Return n distinct slots, each set as likely as any other; they stay in the list."""
         if n >= self._length:
-            return self.slots.copy()
-        return self._slots[rng.choice(self._length, n, replace=False, shuffle=False)]
+            return self.slots
+        return self._slots[rng.choice(self._length, n, replace=False, shuffle=False)].astype(np.int64)
 
     def reset(self, slots: NDArray[np.int64]) -> None:
         """Hold exactly these slots, in this order."""

@@ -206,3 +206,19 @@ def test_a_share_becomes_that_number_of_samples_spread_evenly() -> None:
         bred = [settings.bred(place, tenths / 10) for place in range(10)]
         assert sum(bred) == tenths
     assert [settings.bred(place, 0.5) for place in range(4)] == [False, True, False, True]
+
+
+def test_children_that_are_not_allowed_are_drawn_again_and_then_left_to_the_design() -> None:
+    def narrow(mu: Any) -> bool:
+        return bool(mu["radius"] > 1.25)
+
+    settings = BreedSettings(size=8, start=1.0, end=1.0, sigma=0.2)
+    middle = Sample(0, SPACE.mu(SPACE.from_unit([[0.5, 0.5]])[0]), 0)
+    sampler = BreedSampler(SPACE, 5, settings, narrow)
+    sampler.ingest([middle], [{"delta_loss": 1.0}])
+    assert all(narrow(sample.mu) for sample in sampler.suggest(64))
+    assert len(sampler.parents) == 64
+    stern = BreedSampler(SPACE, 5, settings, lambda _: False)
+    stern.ingest([middle], [{"delta_loss": 1.0}])
+    assert stern.suggest(16) == SobolSampler(SPACE, 5).suggest(16)
+    assert stern.parents == {}

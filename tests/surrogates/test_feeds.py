@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from infra.errors import StoreError, UserError
-from infra.streaming.frames import StreamSpec, Verdict
+from infra.streaming.frames import Hello, StreamSpec, Verdict
 from infra.streaming.memory import MemoryLink
 from surrogates.array_feed import ArrayFeed
 from surrogates.arrivals import HeldOut
@@ -354,6 +354,29 @@ def test_holes_end_the_run_and_leave_nothing_behind(tmp_path: Path, keep_partial
     assert drawn == whole | partial
     assert [held.sample for held in feed.held_out()] == [7]
     assert len(np.asarray(feed.state()["admitter.assembler.numbers"])) == 0
+
+
+def test_a_hole_is_forgotten_also_when_another_was_opened_again(tmp_path: Path) -> None:
+    feed = Bench(tmp_path, frames=2).online()
+    for sample in (0, 1, 3):
+        ingest(feed, sample, range(2))
+    feed.intake.close_sample(1, "crashed")
+    feed.admit()
+    feed.intake.ingest(Hello(1, 5))  # wanted again
+    feed.intake.close_sample(3, "crashed")
+    feed.admit()
+    assert kept(feed) == {0}
+    ingest(feed, 1, range(2, 4))
+    assert feed.intake.close_sample(1, "crashed again")
+    feed.admit()
+    feed.admit()
+    assert kept(feed) == {0}
+
+
+def kept(feed: OnlineFeed) -> set[int]:
+    """Return the samples of which frames wait for their neighbours."""
+    numbers = np.asarray(feed.state()["admitter.assembler.numbers"], np.int64)
+    return set(feed.intake.ledger.lines["sample"][numbers].tolist())
 
 
 def test_a_run_without_any_frame_ends(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ import pytest
 from infra.errors import FencedError, StorageAccessError, UserError
 from infra.streaming.frames import Ending, Frame, FrameKey, Hello, Verdict, frame_digest
 from infra.streaming.memory import MemoryLink
+from infra.streaming.spool import Owner, Spool
+from infra.streaming.zmq_source import ZmqSource
 from surrogates.arrivals import Arrival, Design
 from surrogates.intake import Intake, IntakeLimits
 from surrogates.journal import Journal
@@ -464,3 +466,64 @@ def wait_for[T](condition: Callable[[], T]) -> T:
             return value
         pause.wait(0.01)
     raise AssertionError("It never came.")
+
+
+def test_a_hole_without_a_failure_record_stays_until_a_newer_attempt_comes(room: Room) -> None:
+    """A user's own loop that gave up: nobody has said that it will compute the sample again."""
+    first = room.intake()
+    send(first, 1, range(2), attempt=4)
+    state = first.state()
+    first.ingest(Ending(1, 4, complete=False, reason="diverged"))
+    first.ingest(Ending(2, 7, complete=False, reason="diverged"))
+    first.close_sample(2, "diverged")  # and this one's record was seen
+    for known in (state, first.state(), {}):
+        second = room.intake()
+        second.recover(known, np.empty(0, np.int64))
+        second.reopen(())
+        assert second.holes == {1: "diverged"}
+        assert second.ingest(Hello(1, 3))[0] is Verdict.DUPLICATE  # older than what gave it up
+        assert second.ingest(Hello(1, 4))[0] is Verdict.DUPLICATE
+        assert second.holes == {1: "diverged"}
+        assert second.ingest(Hello(1, 5)) == (Verdict.ACCEPTED, frozenset({0, 1}))
+        assert not second.holes
+
+
+def test_a_sample_is_not_given_up_while_frames_of_it_lie_in_the_spool(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    source = ZmqSource(tmp_path / "rendezvous.json", SPEC, spool=spool)
+    journals = [Journal(tmp_path / name, SPEC.study, SPEC.n_values) for name in "ab"]
+    intake = Intake(source, small_design(SPEC), *journals)
+    intake.recover({}, np.empty(0, np.int64))
+    intake.ingest(Hello(1, 11))
+    send(intake, 1, range(2), attempt=11)
+    left = Spool(spool, 10**6, Owner(SPEC.study, SPEC.n_values, Hello(1, 11), (0, SPEC.n_values)))
+    for step in (2, 3):
+        frame = small_frame(SPEC, 1, step)
+        left.append(step, frame.digest, frame.values)
+    left.close(keep=True)
+    try:
+        assert not intake.close_sample(1, "lost")
+        assert not intake.holes
+        intake.start()
+        assert keys(receive(intake, 4)) == [(1, step) for step in range(4)]
+        wait_for(lambda: intake.close_sample(1, "lost"))
+        assert intake.holes == {1: "lost"}
+    finally:
+        intake.stop()
+        source.close()
+
+
+def test_a_sample_is_given_up_at_once_where_partial_samples_are_not_trained_on(room: Room) -> None:
+    intake = room.intake(keep_partial=False)
+    stream = room.link.connect(1)
+    assert intake.close_sample(1, "lost")
+    stream.abandon("seen")
+
+
+def test_a_client_that_hangs_does_not_keep_its_sample_open_for_ever(room: Room) -> None:
+    stream = room.link.connect(1)
+    assert not room.intake().close_sample(1, "lost")
+    impatient = room.intake(silence=0.0)
+    assert impatient.close_sample(1, "lost")
+    assert impatient.holes == {1: "lost"}
+    stream.abandon("seen")

@@ -8,6 +8,7 @@ import pytest
 from infra.errors import ChecksumError, StorageAccessError, StoreError, UserError
 from infra.streaming.frames import FrameKey
 from surrogates.admissions import Admission, AdmissionLog
+from surrogates.holes import Hole
 from surrogates.journal import Journal
 from surrogates.testing import small_frame, small_spec
 
@@ -105,18 +106,19 @@ def test_changed_values_are_noticed(tmp_path: Path) -> None:
 
 def test_holes_are_written_down(tmp_path: Path) -> None:
     journal = fresh(tmp_path)
-    journal.append_hole(0, 3, "crashed: größte Nöte", seconds=1.0)
+    journal.append_hole(0, 3, Hole("crashed: größte Nöte", 5, recorded=True), seconds=1.0)
     write(journal, 0)
     journal.close()
     again = fresh(tmp_path)
     assert again.holes() == {3: "crashed: größte Nöte"}
+    assert again.hole_records() == {3: Hole("crashed: größte Nöte", 5, recorded=True)}
     assert again.numbers.tolist() == [0]
 
 
 def test_a_hole_with_later_frames_is_none(tmp_path: Path) -> None:
     journal = fresh(tmp_path)
     for sample in (1, 6):
-        journal.append_hole(0, sample, "crashed", seconds=1.0)
+        journal.append_hole(0, sample, Hole("crashed"), seconds=1.0)
     write(journal, 5)  # of sample 1
     assert journal.holes() == {6: "crashed"}
 

@@ -7,6 +7,7 @@ import pytest
 
 from infra.errors import StoreError, UserError
 from infra.streaming.frames import FrameKey, Verdict
+from surrogates.holes import Hole
 from surrogates.ledger import LINE, Ledger
 from surrogates.testing import small_design, small_spec
 
@@ -53,7 +54,7 @@ def test_reception_is_over_when_every_sample_is_complete_or_a_hole(ledger: Ledge
             ledger.accept(FrameKey(sample, 0, step), 0, 0.0)
         assert ledger.complete(sample)
     ledger.accept(FrameKey(2, 0, 1), 0, 0.0)
-    assert ledger.close(2, "crashed")
+    assert ledger.close(2, Hole("crashed"))
     assert ledger.over
     assert ledger.holes == {2: "crashed"}
     assert ledger.complete_samples == 2
@@ -61,9 +62,9 @@ def test_reception_is_over_when_every_sample_is_complete_or_a_hole(ledger: Ledge
 
 
 def test_a_hole_takes_no_further_frame_and_is_recorded_once(ledger: Ledger) -> None:
-    assert ledger.close(2, "crashed")
-    assert not ledger.close(2, "again")
-    assert not ledger.close(9, "unknown")
+    assert ledger.close(2, Hole("crashed"))
+    assert not ledger.close(2, Hole("again"))
+    assert not ledger.close(9, Hole("unknown"))
     assert ledger.judge(FrameKey(2, 0, 0), 0) is Verdict.DUPLICATE
     with pytest.raises(StoreError, match="not in the ledger"):
         ledger.accept(FrameKey(2, 0, 0), 0, 0.0)
@@ -72,7 +73,7 @@ def test_a_hole_takes_no_further_frame_and_is_recorded_once(ledger: Ledger) -> N
 
 def test_a_hole_that_is_reopened_takes_frames_again(ledger: Ledger) -> None:
     ledger.accept(FrameKey(2, 0, 0), 0, 0.0)
-    assert ledger.close(2, "crashed")
+    assert ledger.close(2, Hole("crashed"))
     assert ledger.reopen(2)
     assert not ledger.reopen(2)
     assert not ledger.holes
@@ -84,7 +85,7 @@ def test_a_hole_that_is_reopened_takes_frames_again(ledger: Ledger) -> None:
 def test_a_complete_sample_is_never_a_hole(ledger: Ledger) -> None:
     for step in range(2):
         ledger.accept(FrameKey(0, 0, step), 0, 0.0)
-    assert not ledger.close(0, "late report")
+    assert not ledger.close(0, Hole("late report"))
     assert not ledger.holes
 
 
@@ -100,7 +101,7 @@ def test_held_steps_and_their_lines_are_known(ledger: Ledger) -> None:
 def test_a_restored_ledger_is_the_same(ledger: Ledger) -> None:
     ledger.accept(FrameKey(1, 1 << 40, 0), 4_000_000_000, 1e9 + 0.25)
     ledger.accept(FrameKey(1, 1 << 40, 1), 1, 1e9 + 0.5)
-    ledger.close(2, "crashed")
+    ledger.close(2, Hole("crashed"))
     ledger.judge(FrameKey(1, 3, 0), 12)
     other = Ledger(small_design(small_spec(n_samples=3, n_frames=2)))
     other.restore(ledger.state())
@@ -131,3 +132,12 @@ def test_a_line_takes_28_bytes_and_nothing_else_grows() -> None:
     finally:
         tracemalloc.stop()
     assert after - before <= 2 * 28 * 20_000 + 50_000  # the columns may have just doubled
+
+
+def test_a_hole_keeps_its_first_reason_and_learns_of_a_failure_record(ledger: Ledger) -> None:
+    assert ledger.close(2, Hole("diverged", 7))
+    assert not ledger.close(2, Hole("lost", recorded=True))
+    assert ledger.hole(2) == Hole("diverged", 7, recorded=True)
+    again = Ledger(small_design(small_spec(n_samples=3, n_frames=2)))
+    again.restore(ledger.state())
+    assert again.hole(2) == ledger.hole(2)

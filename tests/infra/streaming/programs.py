@@ -15,12 +15,13 @@ from infra.streaming.zmq_source import ZmqSource
 
 SPEC = StreamSpec("study-1", (("u", 4), ("p", 2)), n_samples=5, n_frames=8)
 LIMITS = ClientLimits(beat_seconds=0.05, idle_seconds=0.02, welcome_seconds=0.2)
+SHARED = ClientLimits(beat_seconds=0.05, idle_seconds=0.02, welcome_seconds=20.0, shared_bytes=1)
 SMALL = ClientLimits(beat_seconds=0.05, idle_seconds=0.0, welcome_seconds=0.2, memory_bytes=1)
 
 
 def solve(path: str, sample: str, stop: str, kind: str = "") -> None:
     """Send the steps before `stop`; then finish if these are all, else wait to be killed."""
-    limits = SMALL if kind == "small" else LIMITS
+    limits = {"small": SMALL, "shared": SHARED}.get(kind, LIMITS)
     stream = connect(Path(path), int(sample), limits=limits)
     held = sorted(stream.held)
     for step in range(int(stop)):

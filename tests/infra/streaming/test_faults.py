@@ -218,7 +218,8 @@ def test_strangers_are_ignored_or_turned_away(
             stranger.connect(known.endpoints[-1])
             stranger.send_multipart([b"\xc1 noise"])
             stranger.send_multipart([b""])
-            stranger.send_multipart([pack(Kind.FRAMES, known.epoch, 1, 0, [0], [0]), b"12345678"])
+            frames = pack(Kind.FRAMES, known.epoch, 1, 0, [0], [0], [-1])
+            stranger.send_multipart([frames, b"12345678"])
             assert heard(stranger)[2] == "hello"
             stranger.send_multipart([pack(Kind.BEAT, known.epoch - 1, 1, 0, 0.0, 0)])
             assert heard(stranger)[2] == "epoch"
@@ -228,7 +229,7 @@ def test_strangers_are_ignored_or_turned_away(
                 (known.token, spec.study, 9, "outside the study"),
                 (known.token, spec.study, "x", "cannot be read"),
             ):
-                hello = (token, study, sample, 1, {}, 0, 0, spec.n_values)
+                hello = (token, study, sample, 1, {}, 0, 0, spec.n_values, None)
                 stranger.send_multipart([pack(Kind.HELLO, known.epoch, *hello)])
                 assert why in heard(stranger)[2]
     assert not ledger.hellos
@@ -245,10 +246,10 @@ def test_a_frame_that_was_damaged_on_the_way_is_asked_for_again(
         with Application(source, ledger), context.socket(zmq.DEALER) as client:
             client.linger = 0
             client.connect(known.endpoints[-1])
-            hello = (known.token, spec.study, 0, 1, {}, 0, 0, spec.n_values)
+            hello = (known.token, spec.study, 0, 1, {}, 0, 0, spec.n_values, None)
             client.send_multipart([pack(Kind.HELLO, known.epoch, *hello)])
             assert heard(client)[:1] == [Kind.WELCOME]
-            head = pack(Kind.FRAMES, known.epoch, 2, 5, [5], [digest])
+            head = pack(Kind.FRAMES, known.epoch, 2, 5, [5], [digest], [-1])
             client.send_multipart([head, (vector + 1.0).tobytes()])
             assert answer_of(client) == ([5], [Verdict.STALE])
             client.send_multipart([head, np.concatenate([vector, vector]).tobytes()])

@@ -253,3 +253,73 @@ def test_the_limit_is_for_all_clients_together(tmp_path: Path, spec: StreamSpec)
     assert "holds its limit" in second.why_full
     first.close(keep=False)
     second.close(keep=False)
+
+
+def leave(folder: Path, spec: StreamSpec, steps: range, *, complete: bool | None) -> None:
+    """Be a client of sample 1 that has spooled these steps and perhaps an ending, and is gone."""
+    spool = spool_of(folder, spec)
+    fill(spool, spec, steps)
+    if complete is not None:
+        spool.end(Ending(1, 11, complete=complete, reason="" if complete else "diverged"))
+    spool.close(keep=True)
+
+
+@pytest.mark.parametrize("first", [0, 6])
+def test_a_sample_whose_rest_lies_in_the_spool_is_not_computed_again(
+    path: Path, spec: StreamSpec, ledger: SmallLedger, first: int
+) -> None:
+    spool = path.parent / "spool"
+    with ZmqSource(path, spec, spool=spool) as source:
+        with Application(source, ledger):
+            early = connect(path, 1, attempt=11, limits=TIGHT)
+            for step in range(first):
+                early.send(step, values_of(spec, 1, step))
+            early.abandon("discarded")
+        leave(spool, spec, range(first, spec.n_frames), complete=True)
+    with connect(path, 1, limits=TIGHT) as again:
+        assert again.complete, "the trainer is away, but it will find the sample"
+        again.send(0, values_of(spec, 1, 0))
+    with ZmqSource(path, spec, spool=spool) as source, Application(source, ledger):
+        wait_for(lambda: ledger.complete(1))
+    ledger.assert_holds(1, set(range(spec.n_frames)))
+    assert {hello.attempt for hello in ledger.hellos} == {11}, "the second one did not disturb"
+    assert len(ledger.delivered) == spec.n_frames
+
+
+@pytest.mark.parametrize("fault", ["no ending", "gave up", "torn", "damaged", "another sample"])
+def test_a_sample_that_is_not_whole_in_the_spool_is_computed(
+    path: Path, spec: StreamSpec, fault: str
+) -> None:
+    spool = path.parent / "spool"
+    ZmqSource(path, spec, spool=spool).close()
+    complete = {"no ending": None, "gave up": False}.get(fault, True)
+    leave(spool, spec, range(spec.n_frames), complete=complete)
+    (file,) = spool.iterdir()
+    data = bytearray(file.read_bytes())
+    if fault == "damaged":
+        data[len(data) // 2] ^= 1
+    file.write_bytes(data[:-1] if fault == "torn" else data)
+    sample = 2 if fault == "another sample" else 1
+    stream = connect(path, sample, limits=replace(TIGHT, welcome_seconds=0.05))
+    assert not stream.complete
+    stream.abandon("seen")
+
+
+def test_a_source_expects_what_is_connected_or_lies_in_the_spool(
+    path: Path, spec: StreamSpec, ledger: SmallLedger
+) -> None:
+    spool = path.parent / "spool"
+    with ZmqSource(path, spec, spool=spool) as source:
+        assert not source.expects(1)
+        leave(spool, spec, range(3), complete=None)
+        (spool / "000002-11-0.000000.spool").write_text("nothing that can be read")
+        assert source.expects(1)
+        assert not source.expects(2)
+        with Application(source, ledger):
+            wait_for(lambda: not source.expects(1))
+            ledger.assert_holds(1, {0, 1, 2})
+            stream = connect(path, 3, limits=TIGHT)
+            assert not stream.complete
+            assert source.expects(3)
+            stream.abandon("seen")
+            wait_for(lambda: not source.expects(3))

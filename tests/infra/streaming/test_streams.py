@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -458,9 +459,10 @@ class TestMemoryStream(StreamConformance):
 
 
 class ZmqLink:
-    def __init__(self, spec: StreamSpec, folder: Path) -> None:
+    def __init__(self, spec: StreamSpec, folder: Path, limits: ClientLimits = LIMITS) -> None:
         self.spec = spec
         self.folder = folder
+        self.limits = limits
         self.sources: list[ZmqSource] = []
 
     def source(self) -> ZmqSource:
@@ -470,13 +472,22 @@ class ZmqLink:
 
     def connect(self, sample: int, **options: Any) -> FrameStream:
         path = self.folder / "rendezvous.json"
-        return connect(path, sample, **({"limits": LIMITS} | options))
+        return connect(path, sample, **({"limits": self.limits} | options))
 
 
 class TestZmqStream(StreamConformance):
     @pytest.fixture
     def link(self, spec: StreamSpec, tmp_path: Path) -> Iterator[ZmqLink]:
         link = ZmqLink(spec, tmp_path)
+        yield link
+        for source in link.sources:
+            source.close()
+
+
+class TestSharedMemoryStream(StreamConformance):
+    @pytest.fixture
+    def link(self, spec: StreamSpec, tmp_path: Path) -> Iterator[ZmqLink]:
+        link = ZmqLink(spec, tmp_path, replace(LIMITS, shared_bytes=1))
         yield link
         for source in link.sources:
             source.close()

@@ -18,7 +18,7 @@ from surrogates.checkpoint import CheckpointFolder
 from surrogates.job import TrainingJob
 
 N_SAMPLES, N_FRAMES = 5, 4
-_LONG = 120.0
+_LONG = 400.0  # seconds; two starts of PyTorch on a busy machine took 180
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from infra.streaming.frames import stream_spec
 from infra.testing import small_layout
 from infra.zarr_store import ZarrStore
 from surrogates.feed_choice import feed_parts, open_journal, replay_feed
+from surrogates.holes import Hole
 from surrogates.job import TrainingJob
 from surrogates.replay_feed import recorded_run
 from surrogates.study import Study
@@ -36,7 +37,7 @@ def study(tmp_path):
     )
     for name in ("journal", "held-out"):
         journal = open_journal(made, tmp_path / "run" / name, keep=True)
-        journal.append_hole(0, 1, "crashed", seconds=1.0)
+        journal.append_hole(0, 1, Hole("crashed"), seconds=1.0)
         journal.close()
     return made
 
