@@ -25,7 +25,8 @@ lint: setup
 # All of them, whatever the targets say; fails at the end if one was missed. BENCH=--quick for short ones.
 bench: setup
 	@missed=; for script in ns_throughput solver_share schaefer_turek ghia taylor_green kill_resume \
-	    sequences sequences_other chunks bandit skr recycling ordering; do \
+	    sequences sequences_other chunks bandit skr recycling ordering online online_offline \
+	    online_faults breed local_bases; do \
 	  $(BIN)/python benchmarks/$$script.py $(BENCH) || missed="$$missed $$script"; done; \
 	test -z "$$missed" || { echo "targets missed in:$$missed"; exit 1; }
 

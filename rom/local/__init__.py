@@ -1,0 +1,1 @@
+"""Local bases: solutions are clustered by shape, each cluster has a basis of its own."""
