@@ -1,0 +1,1 @@
+"""How far an answer can be trusted: an error indicator and the trained range."""
