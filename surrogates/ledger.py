@@ -34,7 +34,8 @@ class Ledger:
     """Accepts each frame (sample, step) once: the first attempt that brings it wins.
 
     It takes 28 bytes per line and 4 bytes per frame that the design expects; the memory for all
-    lines is reserved at once, and taken as they come. Its methods are not safe for several threads; `Intake` guards them.
+    lines is reserved at once, and taken as they come. Its methods are not safe for several
+    threads; `Intake` guards them.
 
     Parameters
     ----------

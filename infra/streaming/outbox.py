@@ -4,17 +4,18 @@ The solver puts frames in at one end; what carries them takes them at the other 
 was answered. A frame stays here, in memory or on disk, until its answer has come. No sockets.
 """
 
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Set
 from typing import final
 
-from infra.errors import RomflowError, StorageAccessError, StreamError
+from infra.errors import RomflowError, StorageAccessError
+from infra.streaming import complaints
 from infra.streaming.client import ClientLimits
 from infra.streaming.frames import Ending, Values, Verdict
 from infra.streaming.packets import OVERHEAD, Packet
+from infra.streaming.spares import Spares
 from infra.streaming.spool import Spool
 
 __all__ = ["Outbox"]
@@ -60,10 +61,9 @@ class Outbox:
         self._ripe = min(_RIPE, self._window // 4)
         self._fresh = 0  # bytes that were put in since the carrying thread has looked
         self._waiting = False
-        self._most_spare = max(2, self._window // (4 * frame_bytes))
         # Small frames come back many at a time: the solver wakes once for a batch of them.
         self._slack = 16 * frame_bytes if 64 * frame_bytes < self._window else 0
-        self._spare: list[Values] = []
+        self._spare = Spares(max(2, self._window // (4 * frame_bytes)))
         self._spool = spool
         self._wake = wake
         self._queue: deque[Packet] = deque()
@@ -105,13 +105,11 @@ class Outbox:
     def spare(self) -> Values | None:
         """Return an array that a frame no longer needs, if there is one."""
         with self.changed:
-            return self._spare.pop() if self._spare else None
+            return self._spare.take()
 
     def forget_spares(self) -> None:
         """Free the arrays that no frame needs: nothing more will be put in."""
-        with self.changed:
-            self._most_spare = 0
-            self._spare.clear()
+        self._spare.forget()
 
     def end(self, *, complete: bool, reason: str) -> None:
         """Say that nothing more will be put in."""
@@ -154,6 +152,11 @@ class Outbox:
         return not self._queue and not self._flying
 
     @property
+    def asks(self) -> bool:
+        """Whether the source owes an answer: to a hello, a frame, an ending, not only credits."""
+        return bool(self._flying) or not (self.welcomed and self._queue)
+
+    @property
     def all_sent(self) -> bool:
         """Whether every frame was sent, though perhaps not answered."""
         return not self._queue
@@ -167,11 +170,6 @@ class Outbox:
     def starved(self) -> bool:
         """Whether frames wait that may not be sent."""
         return bool(self._queue) and not self.sendable
-
-    @property
-    def flying(self) -> bool:
-        """Whether something was sent and not answered."""
-        return bool(self._flying)
 
     @property
     def waiting_since(self) -> float:
@@ -254,10 +252,7 @@ class Outbox:
                 else:
                     self._forget(packet)
                 if verdict == Verdict.REFUSED:
-                    self.trouble = StreamError(
-                        f"The trainer refused step {step} of sample {self._who.sample}: expected a "
-                        "finite frame of its study. Start the solver from the study it trains on."
-                    )
+                    self.trouble = complaints.frame_refused(step, self._who.sample)
             self.changed.notify_all()
 
     def welcome(self, verdict: Verdict, held: Set[int], answered: int, allowed: int) -> None:
@@ -289,10 +284,7 @@ class Outbox:
         """Take in that the source turns this client away for good."""
         with self.changed:
             self.refused = True
-            self.trouble = StreamError(
-                f"The trainer refused this client: {why}. Compute the samples of the study that it "
-                "trains on, and join through its own file."
-            )
+            self.trouble = complaints.turned_away(why)
             self.changed.notify_all()
 
     def lost(self) -> None:
@@ -353,7 +345,7 @@ class Outbox:
             if place is not None:
                 packet.place = place
                 self._memory -= packet.memory
-                self._keep_spare(packet)
+                self._spare.keep(packet)
                 packet.vector = None
                 self.changed.notify_all()
         return place is not None
@@ -382,11 +374,7 @@ class Outbox:
             return fits or self.complete or self.troubled
 
         if not self.wait(room, self._limits.patience_seconds):
-            raise StreamError(
-                f"Expected room for a frame of sample {self._who.sample} within "
-                f"{self._limits.patience_seconds:g} s; the trainer takes none. {self.stuck} "
-                "Start the trainer again, raise the spool's limit, or stream less."
-            )
+            raise complaints.no_room(self._who.sample, self._limits.patience_seconds, self.stuck)
         self.raise_trouble()
         if not self.complete and self.disk_trouble is not None:
             raise self.disk_trouble
@@ -395,24 +383,15 @@ class Outbox:
         if self._told or time.monotonic() - started < _PATIENT or not self.stuck:
             return
         self._told = True
-        print(
-            f"Sample {self._who.sample} waits: the trainer takes no frames. {self.stuck}",
-            file=sys.stderr,
-            flush=True,
-        )
+        complaints.say_that_it_waits(self._who.sample, self.stuck)
 
     def _return_flying(self) -> None:
         self._queue.extendleft(reversed(self._flying.values()))
         self._flying.clear()
 
-    def _keep_spare(self, packet: Packet) -> None:
-        # One that was sent twice may still be on its way when the answer to the first has come.
-        if packet.vector is not None and packet.sends < 2 and len(self._spare) < self._most_spare:
-            self._spare.append(packet.vector)
-
     def _forget(self, packet: Packet) -> None:
         self._memory -= packet.memory
-        self._keep_spare(packet)
+        self._spare.keep(packet)
         if packet.place is not None:
             assert self._spool is not None, "it gave the place"
             self._spool.release(packet.place)

@@ -21,7 +21,7 @@ from infra.streaming.shared_memory import FrameSlots
 
 __all__ = ["Reuse", "process_reuse"]
 
-type Connection = tuple[Rendezvous, tuple[int, int], int]
+type Connection = tuple[Rendezvous, tuple[int, int]]
 
 
 @final
@@ -76,14 +76,15 @@ class Reuse:
             with self._lock:
                 self._silent.pop(path.absolute(), None)
 
-    def take_socket(self, connection: Connection) -> "zmq.Socket[bytes] | None":
-        """Return a socket that is connected so already, if there is one."""
+    def socket(self, connection: Connection) -> "zmq.Socket[bytes] | None":
+        """Return a socket that is connected so, None if nobody is there."""
         with self._lock:
             spare = self._spare
-            if spare.socket is None or spare.connection != connection:
-                return None
-            socket, spare.socket = spare.socket, None
-            return socket
+            if spare.socket is not None and spare.connection == connection:
+                socket, spare.socket = spare.socket, None
+                return socket
+        endpoint = _nearest(connection[0])
+        return _connected(self.context, endpoint) if endpoint else None
 
     def keep_socket(self, socket: "zmq.Socket[bytes]", connection: Connection) -> None:
         """Keep a socket whose stream has ended, everything on it being answered."""
@@ -120,6 +121,28 @@ class Reuse:
         """Close what is kept; the next stream begins anew."""
         with self._lock:
             self._spare.close()
+
+
+def _nearest(rendezvous: Rendezvous) -> str:
+    """Return the fastest address that this process can reach; empty if nobody is there."""
+    for endpoint in rendezvous.endpoints:
+        if not endpoint.startswith("ipc://"):
+            return endpoint
+        if os.uname().nodename == rendezvous.host and Path(endpoint[6:]).is_socket():
+            return endpoint
+    return ""
+
+
+def _connected(context: "zmq.Context[Any]", endpoint: str) -> "zmq.Socket[bytes]":
+    socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
+    # Messages wait for a connection at the client, where they can go to the spool, not in ZeroMQ.
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
+    socket.connect(endpoint)
+    return socket
 
 
 def process_reuse() -> Reuse:

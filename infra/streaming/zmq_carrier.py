@@ -34,7 +34,7 @@ _BATCH_BYTES, _BATCH_FRAMES = 1 << 20, 64
 _SMALL = 1 << 16
 # Between two turns of the thread while frames come quickly, seconds: a batch of them, and a batch
 # of answers, wakes it once. What cannot wait wakes it at once.
-_PACE = 0.025
+_PACE = 0.05
 
 
 @final
@@ -173,8 +173,8 @@ class Carrier:
             socket.close(linger=0)
 
     @property
-    def _connection(self) -> tuple[Rendezvous, tuple[int, int], int]:
-        return self._rendezvous, self._part, os.getpid()
+    def _connection(self) -> tuple[Rendezvous, tuple[int, int]]:
+        return self._rendezvous, self._part
 
     def _turn(self) -> None:
         """Wait for something to do, and do it."""
@@ -237,24 +237,9 @@ class Carrier:
         self._outbox.lost()
         self._ending_sent = False
         self._hello_said = -np.inf
-        self._socket = self._reuse.take_socket(self._connection) or self._connected()
+        self._socket = self._reuse.socket(self._connection)
         if self._socket is not None:
             self._say_hello()
-
-    def _connected(self) -> "zmq.Socket[bytes] | None":
-        """Return a new socket, None if nobody is there."""
-        endpoint = _nearest(self._rendezvous)
-        if not endpoint:
-            return None
-        socket: zmq.Socket[bytes] = self._reuse.context.socket(zmq.DEALER)
-        # Messages wait for a connection here, where they can go to the spool, not in ZeroMQ.
-        socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
-        socket.connect(endpoint)
-        return socket
 
     def _say_hello(self) -> None:
         known, own = self._rendezvous, self._hello
@@ -389,13 +374,3 @@ class Carrier:
         if outbox.all_sent:
             self._ending_sent = self._send(Kind.ENDING, ending.complete, ending.reason)
             self._endings += 1
-
-
-def _nearest(rendezvous: Rendezvous) -> str:
-    """Return the fastest address that this process can reach; empty if nobody is there."""
-    for endpoint in rendezvous.endpoints:
-        if not endpoint.startswith("ipc://"):
-            return endpoint
-        if os.uname().nodename == rendezvous.host and Path(endpoint[6:]).is_socket():
-            return endpoint
-    return ""

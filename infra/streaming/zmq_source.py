@@ -18,6 +18,7 @@ import zmq
 
 from infra.errors import StorageAccessError, StreamError, storage_errors
 from infra.streaming.frames import Delivery, Hello, StreamSpec, Values, Verdict, frame_digest
+from infra.streaming.freed import FreedMemory
 from infra.streaming.leftover_peer import LeftoverPeer
 from infra.streaming.leftovers import leftovers, lies_in_spool
 from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
@@ -38,6 +39,8 @@ _LONGEST = 104
 # Bytes of frames after which those that were read are handed on first, while they are in the
 # processor's cache; and bytes of memory that is kept to read frames into.
 _BYTES_AT_ONCE, _RECYCLED = 1 << 22, 1 << 26
+# Bytes of messages after which what was freed of them goes back to the system.
+_FREED = 1 << 23
 # Attempts of gone clients that are read at once; each has files open.
 _OPEN = 16
 
@@ -99,6 +102,7 @@ class ZmqSource(FrameSource):
         self._peers: dict[bytes, ZmqPeer] = {}
         self._leftovers: list[LeftoverPeer] = []
         self._arrays = RecycledArrays(spec.n_values, _RECYCLED)
+        self._freed = FreedMemory(_FREED)
         self._chores_due = -np.inf
         self._polling = False
         self._closed = False
@@ -236,6 +240,7 @@ class ZmqSource(FrameSource):
     def _chores(self) -> None:
         self._chores_due = time.monotonic() + _CHORES
         check_epoch(self._path, self._own)
+        self._freed.give_back()
         self._reception.forget_silent()
         self._flush()  # those that leave now have their last answer first
         for key in [key for key, peer in self._peers.items() if peer.session is None]:
@@ -311,6 +316,7 @@ class ZmqSource(FrameSource):
         assert peer.session is not None, "the caller looked"
         frames = []
         sent = [values for part in payload for values in frame_vectors(part.buffer, peer.part)]
+        self._freed.passed(sum(len(part.buffer) for part in payload))
         if len(sent) != sum(slot < 0 for slot in slots):
             raise ValueError("other frames than it says")
         for step, digest, slot in zip(steps, digests, slots, strict=True):

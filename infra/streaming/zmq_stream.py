@@ -64,9 +64,7 @@ class ZmqStream(FrameStream):
         self._spool = Spool(found.spool, found.spool_limit, owner)
         self._path, self._epoch, self._reuse = rendezvous, found.epoch, process_reuse()
         self._slots = _slots(place[1] - place[0], limits, self._reuse)
-        self._carrier = Carrier(
-            rendezvous, found, hello, place, limits, self._reuse, self._slots
-        )
+        self._carrier = Carrier(rendezvous, found, hello, place, limits, self._reuse, self._slots)
         self._outbox = Outbox(
             Ending(sample, attempt, complete=False),
             4 * (place[1] - place[0]),
@@ -155,8 +153,7 @@ class ZmqStream(FrameStream):
             seconds,
         )
         # A trainer that gives no credits is busy, and still answers what it is sent.
-        asked = outbox.flying or not outbox.starved or not outbox.welcomed
-        if asked and not outbox.over and carrier.silent_since(since):
+        if outbox.asks and not outbox.over and carrier.silent_since(since):
             self._reuse.fell_silent(self._path, self._epoch)
 
     def _await_welcome(self) -> None:

@@ -79,7 +79,9 @@ class SlotList:
         """Return n distinct slots, each set as likely as any other; they stay in the list."""
         if n >= self._length:
             return self.slots
-        return self._slots[rng.choice(self._length, n, replace=False, shuffle=False)].astype(np.int64)
+        return self._slots[rng.choice(self._length, n, replace=False, shuffle=False)].astype(
+            np.int64
+        )
 
     def reset(self, slots: NDArray[np.int64]) -> None:
         """Hold exactly these slots, in this order."""

@@ -142,6 +142,43 @@ class StreamConformance:
                 stream.abandon("idle")
         ledger.assert_holds(3, set(range(spec.n_frames)))
 
+    def test_the_ending_comes_after_the_answers_to_all_frames(
+        self, link: Link, spec: StreamSpec, ledger: SmallLedger
+    ) -> None:
+        source, stream = link.source(), link.connect(2)
+        source.grant(spec.n_frames)
+        for step in range(spec.n_frames):
+            stream.send(step, values_of(spec, 2, step))
+        leaving = threading.Thread(target=stream.finish, kwargs={"linger": 20.0})
+        leaving.start()
+        waiting: list[tuple[Ticket, Frame]] = []
+        again = 0
+
+        def keep(ticket: Ticket, delivery: Hello | Frame | Ending) -> None:
+            if isinstance(delivery, Frame):
+                waiting.append((ticket, delivery))
+            else:
+                source.answer(ticket, *ledger.judge(delivery))
+
+        until(source, lambda: len(waiting) == spec.n_frames, keep)
+        until_quiet(source, keep)
+        assert not ledger.endings
+        while waiting:
+            ticket, frame = waiting.pop(0)
+            if frame.key.step == 3 and not again:
+                again += 1
+                source.answer(ticket, Verdict.STALE)
+            else:
+                source.answer(ticket, *ledger.judge(frame))
+        until(source, lambda: len(waiting) == 1, keep)
+        until_quiet(source, keep)
+        assert not ledger.endings, "one frame had to come again"
+        ticket, frame = waiting.pop()
+        source.answer(ticket, *ledger.judge(frame))
+        until(source, lambda: len(ledger.endings) == 1, keep)
+        until(source, lambda: not leaving.is_alive(), keep)
+        ledger.assert_holds(2, set(range(spec.n_frames)))
+
     def test_a_frame_without_an_answer_goes_to_the_next_source(
         self, link: Link, spec: StreamSpec, ledger: SmallLedger
     ) -> None:
