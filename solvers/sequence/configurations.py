@@ -20,7 +20,6 @@ from solvers.sequence.lagged import LaggedMethod
 from solvers.sequence.method import Method
 from solvers.sequence.recycled import RecycledMethod
 from solvers.sequence.report import Work
-from solvers.sequence.roughness import is_rough
 from solvers.sequence.ssor import SsorMethod, omega_candidates
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
@@ -118,14 +117,12 @@ def configurations(system: System, plan: Plan) -> tuple[Configuration, ...]:
 
 
 def ranked(
-    offered: tuple[Configuration, ...], system: System, plan: Plan
+    offered: tuple[Configuration, ...], system: System, plan: Plan, *, rough: bool
 ) -> tuple[Configuration, ...]:
-    """Return the configurations with the expected cheapest first; collective.
+    """Return the configurations with the expected cheapest first.
 
-    The values of the matrix are looked at: gambles on a smooth coefficient come last where it
-    jumps.
+    Gambles on a smooth coefficient come last where it is known to jump (`rough`).
     """
-    rough = is_rough(system)
     expected = [_expected(one, rough=rough) for one in offered]
     order = sorted(expected, key=lambda one: one.cost + one.setup / plan.horizon)
     if not system.traits.definite and factors_pay(system):

@@ -27,6 +27,7 @@ from solvers.sequence.direct import DirectMethod
 from solvers.sequence.guess import SolutionHistory
 from solvers.sequence.method import Method, Outcome, Target
 from solvers.sequence.report import LinearReport, Work
+from solvers.sequence.roughness import is_rough
 from solvers.sequence.system import System
 from solvers.sequence.toolbox import Toolbox
 from solvers.sequence.traits import Traits
@@ -101,6 +102,8 @@ class SequenceSolver:
         self._methods: dict[str, Method] = {}
         self._history = SolutionHistory() if guess == "history" else None
         self._offered, self._bins = offered, bins
+        # Known from the first values on; looked at by all ranks together.
+        self._rough = False
         self._iterations = 0.0
         self._given = options is not None and guess == "given"
         self._stale = True
@@ -110,7 +113,7 @@ class SequenceSolver:
 
     @cached_property
     def _chooser(self) -> Chooser:
-        """What chooses; made with the first values, which tell what to expect."""
+        """What chooses; made late, since the first values tell what to expect. Not collective."""
         plan = self._plan
         return Chooser(
             self.name,
@@ -122,13 +125,13 @@ class SequenceSolver:
         )
 
     def _ranked(self) -> tuple[Configuration, ...]:
-        return ranked(self._offered, self._system, self._plan)
+        return ranked(self._offered, self._system, self._plan, rough=self._rough)
 
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the configurations among which the solver chooses, the default first.
 
-        Before the first solve the order is what it would be for the present values of the matrix.
+        Before the first solve the order is that for smooth coefficients.
         """
         made = "_chooser" in self.__dict__
         offered = self._chooser.offered if made else self._ranked()
@@ -215,6 +218,8 @@ class SequenceSolver:
                 return  # a broken promise shows in the residual, see `_solve`
             self._system.refilled()
             self._stale = False
+            if self._last < 0 and self._fixed is None:
+                self._rough = is_rough(self._system)
             if self._averages:
                 self._toolbox.mean.add(self._system)
 
