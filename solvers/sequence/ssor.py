@@ -16,6 +16,7 @@ import math
 import time
 from typing import Any, final
 
+from solvers.backend import PETSc
 from solvers.errors import LinearSolveError
 from solvers.sequence.krylov_run import KrylovRun
 from solvers.sequence.method import Method, Outcome, Target
@@ -64,6 +65,11 @@ class SsorMethod(Method):
         self._omegas = omegas
         # PETSc 3.25 lacks a product with the diagonal block that Eisenstat's trick needs on ranks.
         self._trick = system.matrix.comm.size == 1
+        if self._trick:
+            # PETSc 3.25 crashes in the trick where rows with one pattern are grouped; assembling
+            # again, without new values, gives the groups up.
+            system.matrix.setOption(PETSc.Mat.Option.USE_INODES, False)
+            system.matrix.assemble()
         self._run = KrylovRun(system.matrix.comm, "cg", true_norm=not self._trick)
         arms = [Arm(f"{omega:.4f}", 1.0 + 0.01 * i) for i, omega in enumerate(omegas)]
         rules = TuningRules(horizon=horizon)

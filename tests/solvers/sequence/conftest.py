@@ -1,10 +1,7 @@
 """Fixtures of the sequence tests: families, a runner, and the MPI worker's measurements."""
 
 import json
-import os
 import runpy
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,12 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infra.cluster import find_mpiexec
 from solvers.backend import PETSc
 
 WORKER = Path(__file__).with_name("sequence_worker.py")
 # Long enough for a loaded machine, short enough to notice ranks that wait for each other.
-DEADLINE = 120
 
 
 @pytest.fixture(scope="session")
@@ -34,23 +29,16 @@ def families(worker: SimpleNamespace) -> Any:
 
 
 @pytest.fixture(scope="session")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple[Any, Any]]:
+def measured(
+    tmp_path_factory: pytest.TempPathFactory, run_worker: Callable[..., None]
+) -> Callable[[int], tuple[Any, Any]]:
     """Give a function that returns facts and solutions of the worker on some ranks."""
     folder = tmp_path_factory.mktemp("sequence")
 
     def run(ranks: int) -> tuple[Any, Any]:
         facts = folder / f"ranks-{ranks}.json"
         if not facts.exists():
-            command = [str(find_mpiexec()), "-n", str(ranks), sys.executable, "-W", "error"]
-            done = subprocess.run(
-                [*command, str(WORKER), str(folder)],
-                capture_output=True,
-                text=True,
-                timeout=DEADLINE,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
+            run_worker(WORKER, ranks, folder)
         return json.loads(facts.read_text()), np.load(facts.with_suffix(".npz"))
 
     return run

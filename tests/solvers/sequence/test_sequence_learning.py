@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import scipy.sparse as sp
 
 from infra.errors import UserError
 from solvers.errors import LinearSolveError
@@ -42,6 +43,23 @@ def test_a_solve_ends_soon_after_its_budget(worker: Any, families: Any, arm: str
     assert outcome.converged
     assert outcome.residual <= 1e-8 * run.b.norm()
     for owned in (method, tools, system, run):
+        owned.destroy()
+
+
+def test_relaxation_solves_where_rows_share_their_pattern(worker: Any, families: Any) -> None:
+    """As the components of a displacement do: PETSc groups such rows."""
+    family = families["spd-2d"]
+    doubled = sp.kron(family.matrix(0), [[2.0, 0.5], [0.5, 2.0]], format="csr")
+    run = worker.Run(doubled, family.traits)
+    system = System(run.matrix, family.traits)
+    system.refilled()
+    method = SsorMethod(system, omega_candidates(system.size, 2), horizon=9, seed=0)
+    method.prepare(system)
+    run.b.set(1.0)
+    outcome = method.solve(system, run.b, run.x, Target(run.b.norm(), 1e-8, budget=60.0))
+    assert outcome.converged
+    assert outcome.residual <= 1e-8 * run.b.norm()
+    for owned in (method, system, run):
         owned.destroy()
 
 
