@@ -1,7 +1,7 @@
 """From snapshots to a reduced model: scales, basis, regressions, calibration."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import cast
 
 import numpy as np
@@ -12,7 +12,7 @@ from infra.records import Json
 from rom.basis import Basis
 from rom.field_product import FieldProduct, field_product
 from rom.field_scales import field_scales
-from rom.leave_one_out import Coordinates, leave_one_out
+from rom.leave_one_out import Coordinates
 from rom.model_card import (
     BasisCard,
     FieldCard,
@@ -31,12 +31,10 @@ from rom.parameter_map import ParameterMap
 from rom.quantity_model import QuantityModel, fit_quantities
 from rom.reduced_model import ReducedModel
 from rom.regions import Region, check_regions
-from rom.regression.time_registry import make_time_regressor
-from rom.regression.time_regressor import TimeRegressor
+from rom.representation import Representation, one_basis, regressor_of, with_local_bases
 from rom.settings import ReducedModelSettings
 from rom.snapshots import Progress, Snapshots
 from rom.trust.indicator import Pairs, calibrate
-from rom.trust.statistic import Offset
 from rom.wide_basis import coordinates, model_rank, wide_basis
 from solvers.parameters import Parameter, ParameterSpace
 
@@ -62,6 +60,7 @@ def build(
     parameters: ParameterSpace | None = None,
     regions: Mapping[str, Region] | None = None,
     lineage: Mapping[str, Json] | None = None,
+    chosen: Collection[int] = (),
 ) -> ReducedModel:
     """Return a reduced model of all trajectories.
 
@@ -84,6 +83,9 @@ def build(
         Named parts of the mesh.
     lineage
         Where the data come from: dataset, its digest, solver and versions, as JSON.
+    chosen
+        Samples whose parameters were chosen for their errors, as enrichment does: the model learns
+        from them, but the level of its indicator does not count them (`rom.trust.indicator`).
 
     Raises
     ------
@@ -103,13 +105,17 @@ def build(
     times = snapshots.times
     own = np.ascontiguousarray(data.values[:, :, :rank])
     tell("regression", 0, 1)
-    regressor = _regressor(settings).fit(x, times, own, rng)
+    regressor = regressor_of(settings).fit(x, times, own, rng)
     quantities = fit_quantities(snapshots, x, settings.regressor, settings.options, rng)
     tell("calibration", 0, 1)
-    pairs = leave_one_out(data, x, times, rank, regressor, rng)
-    parts = _parts(snapshots, settings, wide, rank, data, regressor, quantities, pairs, regions)
+    found = one_basis(data, wide, rank, x, regressor, rng)
+    if settings.local != "never":
+        # A generator of its own: the choice changes nothing of a model with one basis.
+        found = with_local_bases(found, data, x, settings, rng.spawn(1)[0])
+    counted = np.array([index not in chosen for index in snapshots.indices])
+    parts = _parts(snapshots, settings, wide, data, found, quantities, regions, counted)
     tell("calibration", 1, 1)
-    card = _card(snapshots, settings, space, product, parts, pairs, wide.truncated(rank))
+    card = _card(snapshots, settings, space, product, parts, found)
     card = card.model_copy(
         update={"name": name, "description": description, "lineage": dict(lineage or {})}
     )
@@ -156,53 +162,36 @@ def _product(
     return field_product(snapshots.space, settings.product, scales, settings.length)
 
 
-def _regressor(settings: ReducedModelSettings) -> TimeRegressor:
-    if settings.time == "autoregressive":
-        own: dict[str, Json] = {"regressor": settings.regressor, "options": settings.options}
-        return make_time_regressor("operator-inference", own)
-    # The parts of the tolerance add up as squares.
-    tolerance = settings.time_tolerance
-    return make_time_regressor(
-        "time-modes",
-        {
-            "tolerance": settings.tolerance if tolerance is None else tolerance,
-            "regressor": settings.regressor,
-            "options": settings.options,
-        },
-    )
-
-
 def _parts(
     snapshots: Snapshots,
     settings: ReducedModelSettings,
     wide: Basis,
-    rank: int,
     data: Coordinates,
-    regressor: TimeRegressor,
+    found: Representation,
     quantities: QuantityModel,
-    pairs: Pairs,
     regions: Mapping[str, Region],
+    counted: NDArray[np.bool_],
 ) -> ModelParts:
-    kind = _precision(settings, wide.truncated(rank))
+    kind = _precision(settings, found)
     centre = None if wide.centre is None else wide.centre.astype(kind)
     return ModelParts(
         space=snapshots.space,
-        modes=wide.modes[:, :rank].astype(kind),
+        modes=found.of_columns(wide.modes).astype(kind),
         centre=centre,
         singular_values=wide.singular_values,
-        offset=Offset(data.offset.square, data.offset.slope[:rank].copy()),
-        regressor=regressor,
+        offset=found.offset(data.offset),
+        regressor=found.regressor,
         quantities=quantities,
-        points=pairs.points,
-        coefficients=np.ascontiguousarray(data.values[:, :, :rank]),
-        indicator=calibrate(pairs, settings.level),
+        points=found.pairs.points,
+        coefficients=np.ascontiguousarray(found.of_columns(data.values)),
+        indicator=calibrate(found.pairs, settings.level, counted),
         regions=regions,
     )
 
 
-def _precision(settings: ReducedModelSettings, basis: Basis) -> type[np.floating]:
+def _precision(settings: ReducedModelSettings, found: Representation) -> type[np.floating]:
     single = settings.precision == "float32" or (
-        settings.precision == "auto" and basis.discarded >= _SINGLE
+        settings.precision == "auto" and found.discarded >= _SINGLE
     )
     return np.float32 if single else np.float64
 
@@ -213,12 +202,10 @@ def _card(
     space: ParameterSpace,
     product: FieldProduct,
     parts: ModelParts,
-    pairs: Pairs,
-    basis: Basis,
+    found: Representation,
 ) -> ModelCard:
     times = snapshots.times
     _, text = parts.regressor.state()
-    left_out = parts.quantities.left_out
     return ModelCard(
         name="model",
         created=utc_now(),
@@ -242,16 +229,17 @@ def _card(
         regions=tuple(parts.regions),
         mesh=mesh_digest(snapshots.space),
         basis=BasisCard(
-            rank=basis.rank,
+            rank=found.rank,
             tolerance=settings.tolerance,
-            discarded=basis.discarded,
+            discarded=found.discarded,
             product=product.describe(),
             centred=settings.centre,
             method=settings.method,
             precision="float32" if parts.modes.dtype == np.float32 else "float64",
         ),
+        local=found.local,
         regression={"kind": text["kind"], "settings": text["settings"]},
-        trust=_trust_card(settings, parts, pairs),
+        trust=_trust_card(settings, parts, found.pairs),
         training=TrainingCard(
             trajectories=len(snapshots),
             snapshots=snapshots.n_snapshots,
@@ -259,12 +247,13 @@ def _card(
         ),
         versions=package_versions(),
         settings=cast(dict[str, Json], settings.model_dump(mode="json")),
-        notes=(
-            (f"Not learnt, for they hold no number somewhere: {', '.join(left_out)}.",)
-            if left_out
-            else ()
-        ),
+        notes=(*_left_out(parts.quantities), *found.notes),
     )
+
+
+def _left_out(quantities: QuantityModel) -> tuple[str, ...]:
+    names = ", ".join(quantities.left_out)
+    return (f"Not learnt, for they hold no number somewhere: {names}.",) if names else ()
 
 
 def _quantity_cards(quantities: QuantityModel) -> tuple[QuantityCard, ...]:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 
 from infra.records import Sample
 from rom.conditioning import ModelIndicator
@@ -44,7 +52,7 @@ class EnrichmentSettings(BaseModel):
     progress
         The part by which the largest indicator must have fallen in these.
     pool
-        Points that are looked at, a power of 2.
+        Points that are looked at, a power of 2, at most 65536.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,7 +62,14 @@ class EnrichmentSettings(BaseModel):
     batch: PositiveInt = 4
     patience: PositiveInt = 4
     progress: float = Field(0.05, ge=0.0, lt=1.0)
-    pool: PositiveInt = 512
+    pool: int = Field(512, ge=2, le=1 << 16)
+
+    @field_validator("pool")
+    @classmethod
+    def _is_a_power_of_two(cls, pool: int) -> int:
+        if pool & (pool - 1):
+            raise ValueError(f"expected 2, 4, 8, ... points, received {pool}")
+        return pool
 
 
 @final

@@ -24,6 +24,10 @@ _SAME = 1e-9
 class IndicatorSampler(Sampler):
     """The largest indicator of a Sobol' pool comes first; extendable.
 
+    Points of the pool next to a face of the box are put on it, and the nearest one to each corner
+    into the corner: there are no samples beyond, hence models are worst at the borders, and a
+    Sobol' sequence never reaches them.
+
     A point is chosen when it is asked for, with the indicator that is known by then, and never
     changes afterwards; each knows of those before it, and no point comes twice.
 
@@ -46,8 +50,9 @@ class IndicatorSampler(Sampler):
             raise UserError(f"Expected a pool of 2, 4, 8, ... points; received {pool}.")
         self.space, self.seed = space, seed
         self._indicator = indicator
-        self._pool = qmc.Sobol(space.dimension, rng=np.random.default_rng(seed)).random(pool)
-        self._free = np.ones(pool, dtype=bool)
+        sequence = qmc.Sobol(space.dimension, rng=np.random.default_rng(seed))
+        self._pool = _with_borders(sequence.random(pool))
+        self._free = np.ones(len(self._pool), dtype=bool)
         self._chosen: list[_Floats] = []
         self._leave_out(indicator.points)
 
@@ -83,3 +88,21 @@ class IndicatorSampler(Sampler):
     def _leave_out(self, points: _Floats) -> None:
         away = np.abs(self._pool[:, np.newaxis] - points).max(axis=2)
         self._free &= (away > _SAME).all(axis=1)
+
+
+def _with_borders(points: _Floats) -> _Floats:
+    """Return points (k, d) of which those next to a face are on it, and some in the corners."""
+    k, d = points.shape
+    near = 0.5 * k ** (-1.0 / d)
+    points = np.where(points < near, 0.0, np.where(points > 1.0 - near, 1.0, points))
+    if 2**d <= k // 8:
+        corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * d), axis=-1).reshape(-1, d)
+        for corner in corners:
+            points[np.abs(points - corner).sum(axis=1).argmin()] = corner
+    return _distinct(points)
+
+
+def _distinct(points: _Floats) -> _Floats:
+    """Return the points without those that came to lie on others."""
+    _, first = np.unique(points, axis=0, return_index=True)
+    return points[np.sort(first)]

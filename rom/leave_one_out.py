@@ -8,7 +8,7 @@ Without the trajectory f, the basis comes from the matrix
 of as many rows as modes (:math:`m_f` is the mean of the :math:`k_f` others), and the error of the
 trajectory is its part in this space plus, at a right angle, the residual :math:`\rho` that was
 measured when the snapshot was read: no field is touched again. The regression is fitted again for
-each fold, with the hyperparameters of the whole set.
+each fold, with the hyperparameters of the whole set. Local bases make their own of each fold.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def leave_one_out(
     data: Coordinates,
     x: _Floats,
     times: _Floats,
-    rank: int,
+    rank: int | None,
     regressor: TimeRegressor,
     rng: np.random.Generator,
 ) -> Pairs:
@@ -72,7 +72,8 @@ def leave_one_out(
     times
         Output times, (T,).
     rank
-        Modes of each fold's basis.
+        Modes of each fold's basis; None for a regressor that makes its own bases in these
+        coordinates.
     regressor
         That of the whole set, fitted.
     rng
@@ -88,33 +89,40 @@ def leave_one_out(
     weights, statistic = trapezoid(times), Statistic(times)
     sizes = data.squares @ weights
     sizes = np.where(sizes > 0, sizes, sizes.mean())
-    errors, found = np.empty(len(x)), np.empty(len(x))
+    errors, found = np.empty(len(x)), np.zeros(len(x))
     known = True
     for i in range(len(x)):
         others = np.arange(len(x)) != i
         mean, modes = folds.basis(i)
         learnt = regressor.refit(x[others], times, (data.values[others] - mean) @ modes, rng)
-        predicted = mean + learnt.predict(x[i : i + 1], times)[0] @ modes.T
+        offset = data.offset.moved(mean, modes)
+        seen = learnt.watch(statistic.places, statistic.weights, offset.slope)(x[i : i + 1], times)
+        predicted = mean + seen.values[0] @ modes.T
         away = data.values[i] - predicted
         squares = np.vecdot(away, away) + data.residuals[i] ** 2
         errors[i] = np.sqrt(squares @ weights / sizes[i])
-        norms = data.offset.squares(predicted[statistic.places])[np.newaxis]
-        value = statistic.of(learnt, x[i : i + 1], norms)
-        known, found[i] = value is not None, 0.0 if value is None else value[0]
+        known = seen.above is not None
+        if seen.above is not None:
+            found[i] = statistic.ratio(seen.above, seen.below + offset.square)[0]
     return Pairs(x, errors, _nearest(x), found if known else None)
 
 
 @final
 class _Folds:
-    """Bases without one trajectory, by taking its part off the sums of all."""
+    """Bases without one trajectory, by taking its part off the sums of all.
 
-    def __init__(self, data: Coordinates, rank: int) -> None:
+    Without a rank they are the coordinates themselves.
+    """
+
+    def __init__(self, data: Coordinates, rank: int | None) -> None:
         self._data, self._rank = data, rank
         flat = data.values.reshape(-1, data.values.shape[2])
         self._gram, self._sum, self._n = flat.T @ flat, flat.sum(axis=0), len(flat)
 
     def basis(self, i: int) -> tuple[_Floats, _Floats]:
         """Return the mean (R,) and the modes (R, r) of all trajectories but one."""
+        if self._rank is None:
+            return np.zeros(len(self._gram)), np.eye(len(self._gram))
         own = self._data.values[i]
         k = self._n - len(own)
         gram = self._gram - own.T @ own

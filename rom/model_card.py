@@ -16,6 +16,7 @@ from solvers.parameters import Parameter, ParameterSpace
 __all__ = [
     "BasisCard",
     "FieldCard",
+    "LocalCard",
     "ModelCard",
     "ParameterCard",
     "QuantityCard",
@@ -99,6 +100,30 @@ class BasisCard(_Card):
 
 
 @final
+class LocalCard(_Card):
+    """Local bases.
+
+    Attributes
+    ----------
+    clusters
+        Their number.
+    ranks
+        Number of modes of each.
+    classifier
+        Name of what finds the cluster of a query.
+    gain, misclassified
+        The criterion g that they were chosen by, and the part of the points that the classifier
+        gives to another cluster (`rom.local.criterion`).
+    """
+
+    clusters: int
+    ranks: tuple[int, ...]
+    classifier: str
+    gain: float
+    misclassified: float
+
+
+@final
 class TrustCard(_Card):
     """The indicator.
 
@@ -157,6 +182,7 @@ class ModelCard(_Card):
     regions: tuple[str, ...] = ()
     mesh: str
     basis: BasisCard
+    local: LocalCard | None = None
     regression: dict[str, Json]
     trust: TrustCard
     training: TrainingCard

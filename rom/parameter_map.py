@@ -42,6 +42,7 @@ class ParameterMap:
         self.names = tuple(p.name for p in space.free)
         if not self.names:
             raise UserError("Expected at least one parameter that varies; all are fixed.")
+        self._free = frozenset(self.names)
         self._low = np.array([p.low for p in space.free])
         self._width = np.array([p.high for p in space.free]) - self._low
         self._linear = all(p.scale == "linear" for p in space.free)
@@ -112,6 +113,21 @@ class ParameterMap:
         return np.where(self._log, np.maximum(values, np.finfo(float).tiny), values)
 
     def _named(self, mu: Mapping[str, Any]) -> _Floats:
+        if mu.keys() == self._free:
+            numbers = [mu[name] for name in self.names]
+            if all(type(number) is float for number in numbers):  # one query, the usual one
+                return np.array([numbers])
+        self._require_names(mu)
+        columns = [_array(mu[name], name) for name in self.names]
+        try:
+            return np.stack(np.broadcast_arrays(*columns), axis=-1)
+        except ValueError as error:
+            raise UserError(
+                "Expected one number per parameter, or equally many for each; received the "
+                f"shapes {[c.shape for c in columns]}."
+            ) from error
+
+    def _require_names(self, mu: Mapping[str, Any]) -> None:
         problems = [f"{n}: missing" for n in self.names if n not in mu]
         problems += [f"{n}: unknown parameter" for n in mu if n not in self.space.names]
         for p in self.space.parameters:
@@ -122,14 +138,6 @@ class ParameterMap:
                 f"Expected values of {', '.join(self.names)}; received wrong entries:\n  - "
                 + "\n  - ".join(problems)
             )
-        columns = [_array(mu[name], name) for name in self.names]
-        try:
-            return np.stack(np.broadcast_arrays(*columns), axis=-1)
-        except ValueError as error:
-            raise UserError(
-                "Expected one number per parameter, or equally many for each; received the "
-                f"shapes {[c.shape for c in columns]}."
-            ) from error
 
 
 def _array(value: Any, name: str = "mu") -> _Floats:

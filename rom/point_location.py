@@ -37,7 +37,9 @@ class PointLocator:
         edges = points[cells[:, 1:]] - self._first[:, np.newaxis]
         with np.errstate(divide="ignore", invalid="ignore"):
             self._inverse = np.linalg.inv(edges)
-        self._tree = cKDTree(points[cells].mean(axis=1))
+        corners = points[cells]
+        self._tree = cKDTree(corners.mean(axis=1))
+        self._box = corners.min(axis=(0, 1)), corners.max(axis=(0, 1))
 
     def locate(self, probes: _Floats) -> tuple[_Ints, _Floats]:
         """Return the corners (k, d + 1) and the weights (k, d + 1) for probes (k, d).
@@ -83,5 +85,5 @@ class PointLocator:
         return np.concatenate([1.0 - last.sum(axis=-1, keepdims=True), last], axis=-1)
 
     def _bounds(self) -> str:
-        low, high = self._first.min(axis=0), self._first.max(axis=0)
-        return f"about {tuple(low.tolist())} and {tuple(high.tolist())}"
+        low, high = (tuple(corner.tolist()) for corner in self._box)
+        return f"{low} and {high}"

@@ -20,7 +20,7 @@ from rom.field_product import ProductKind, field_product
 from rom.model_card import ModelCard
 from rom.model_parts import ModelParts
 from rom.parameter_map import ParameterMap
-from rom.prepared_rows import RowCache, RowMaker
+from rom.prepared_rows import PreparedRows, RowCache, RowMaker
 from rom.selection import Select
 from rom.settings import Policy
 from rom.trust.domain import TrainedRange
@@ -54,7 +54,8 @@ class ReducedModel:
         self.trust = Trust(parts.regressor, parts.indicator, trained, parts.offset)
         rows = RowMaker(parts.space, parts.modes, parts.centre, parts.regions)
         self._rows = RowCache(rows)
-        self._units = {info.name: info.units for info in parts.space.fields}
+        units = {info.name: info.units for info in parts.space.fields}
+        self._units = units | dict(parts.quantities.units)
 
     @property
     def name(self) -> str:
@@ -129,10 +130,10 @@ class ReducedModel:
         values, times = self._checked(mu, units), self._times(t)
         u = self.parameters.units(values)
         coefficients = None
-        if what.kind != "quantities":
-            coefficients = self.parts.regressor.predict(u, times)
-        known = None if coefficients is None else (times, coefficients)
-        judged = self.trust.judge(u, known)
+        if what.kind == "quantities":
+            judged = self.trust.judge(u)
+        else:
+            coefficients, judged = self.trust.predict(u, times)
         reasons = self._reasons(values, judged, policy or self.card.trust.policy)
         answers = self._values(what, u, times, coefficients)
         return self._answer(answers, times, judged, reasons)
@@ -175,6 +176,16 @@ class ReducedModel:
     def judge(self, mu: Mapping[str, Any] | ArrayLike) -> Judgement:
         """Return indicator and place of queries alone."""
         return self.trust.judge(self.parameters.units(self._checked(mu, None)))
+
+    def rows(self, select: Select) -> PreparedRows:
+        """Return the rows of the modes for a selection of values of fields.
+
+        Raises
+        ------
+        UserError
+            If something selected does not exist.
+        """
+        return self._rows(select)
 
     def _checked(
         self, mu: Mapping[str, Any] | ArrayLike, units: Mapping[str, str] | None
@@ -238,10 +249,9 @@ class ReducedModel:
         judged: Judgement,
         reasons: tuple[str, ...],
     ) -> Answer:
-        units = self._units | dict(self.parts.quantities.units)
         return Answer(
             values=values,
-            units={name: units.get(name, "1") for name in values},
+            units={name: self._units.get(name, "1") for name in values},
             times=times,
             eta=judged.eta,
             in_range=judged.place.in_range,

@@ -42,7 +42,9 @@ class ReducedModelSettings(BaseModel):
     regressor, options
         Name and settings of the regressor over parameters.
     local
-        ``never``: one basis for all parameters.
+        ``never``: one basis for all parameters. ``auto``: local bases (`rom.local`) where the
+        criterion says that they pay and predictions become better. ``always``: wherever they are
+        possible.
     level
         Probability with which errors shall be below the indicator.
     range_factor
@@ -66,7 +68,7 @@ class ReducedModelSettings(BaseModel):
     time_tolerance: float | None = Field(None, ge=0.0, lt=1.0)
     regressor: str = "gp"
     options: dict[str, Json] = Field(default_factory=dict)
-    local: Literal["never"] = "never"
+    local: Literal["auto", "never", "always"] = "auto"
     level: float = Field(0.95, gt=0.0, lt=1.0)
     range_factor: PositiveFloat = 2.0
     policy: Policy = "flag"

@@ -7,6 +7,7 @@ problem has trajectories of one row, at the time 0.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Self, final
 
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 
 from infra.errors import UserError
 from infra.field_space import FieldSpace
+from rom.sample_choice import chosen_samples
 
-__all__ = ["Progress", "Snapshots", "Trajectory"]
+__all__ = ["Progress", "Snapshots", "StudyFrame", "Trajectory"]
 
 type _Floats = NDArray[np.float64]
 # Called with the number of trajectories that were read, and of those that will be.
@@ -46,48 +48,85 @@ class Trajectory:
     values: _Floats
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class StudyFrame:
+    """What all trajectories of a study have in common.
+
+    Attributes
+    ----------
+    space
+        Where the values of a frame live.
+    names, units
+        Names and units of the p parameters.
+    bounds
+        Low and high bound of each parameter, shape (p, 2), in its units.
+    times
+        Output times, shape (T,), s; (1,) with 0 for a steady problem.
+    quantity_units
+        Units of the quantities of interest, by name.
+    """
+
+    space: FieldSpace
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    bounds: _Floats
+    times: _Floats
+    quantity_units: Mapping[str, str]
+
+
 class Snapshots(ABC):
     """Trajectories of one study on one mesh and one grid of times.
 
     The public methods check; a subclass gives the private hooks.
+
+    Parameters
+    ----------
+    study
+        What the trajectories have in common.
+    indices
+        Indices of the samples, in the order of reading.
     """
 
+    def __init__(self, study: StudyFrame, indices: tuple[int, ...]) -> None:
+        self._study = study
+        self._indices = indices
+
     @property
-    @abstractmethod
     def space(self) -> FieldSpace:
         """Where the values of a frame live."""
+        return self._study.space
 
     @property
-    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Names of the p parameters."""
+        return self._study.names
 
     @property
-    @abstractmethod
     def units(self) -> tuple[str, ...]:
         """Units of the parameters."""
+        return self._study.units
 
     @property
-    @abstractmethod
     def bounds(self) -> _Floats:
         """Low and high bound of each parameter, shape (p, 2), in its units."""
+        return self._study.bounds
 
     @property
-    @abstractmethod
     def times(self) -> _Floats:
         """Output times, shape (T,), s; (1,) with 0 for a steady problem."""
+        return self._study.times
 
     @property
-    @abstractmethod
     def indices(self) -> tuple[int, ...]:
         """Indices of the samples, in the order of reading."""
+        return self._indices
 
     @property
-    @abstractmethod
     def quantity_units(self) -> Mapping[str, str]:
         """Units of the quantities of interest, by name."""
+        return self._study.quantity_units
 
-    @abstractmethod
     def subset(self, indices: Iterable[int]) -> Self:
         """Return only these samples, in this order; for example to leave some out.
 
@@ -96,6 +135,9 @@ class Snapshots(ABC):
         UserError
             If there is none, one twice, or one that is not in `indices`.
         """
+        other = copy(self)
+        other._indices = chosen_samples(indices, self._indices)
+        return other
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -1,19 +1,18 @@
 """Snapshots straight from a dataset: one trajectory is in memory at a time."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
-from typing import Self, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.dataset_space import field_space_of
-from infra.description import ArraySpec, DatasetDescription
+from infra.description import ArraySpec
 from infra.errors import UserError
 from infra.field_space import FieldSpace
 from infra.store import SnapshotStore
 from rom.sample_choice import chosen_samples
-from rom.snapshots import Snapshots
+from rom.snapshots import Snapshots, StudyFrame
 
 __all__ = ["StoreSnapshots"]
 
@@ -37,7 +36,7 @@ class StoreSnapshots(Snapshots):
         Names of the fields to use; by default all. Their order stays that of the stream.
     bounds
         Low and high bound by name of parameter; for those that are not given, the range of all
-        samples of the study, which is known before the first of them is computed.
+        samples of the study that are drawn, which is known before the first of them is computed.
 
     Raises
     ------
@@ -53,57 +52,21 @@ class StoreSnapshots(Snapshots):
         *,
         bounds: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
-        description = store.description
         committed = store.committed()
+        drawn = [sample.mu for sample in store.samples if sample.mu]  # by now
+        description = store.description
+        chosen = chosen_samples(sorted(committed) if indices is None else indices, committed)
         self._store = store
-        self._indices = chosen_samples(
-            sorted(committed) if indices is None else indices, committed
-        )  # fmt: skip
-        self._space = _restricted(field_space_of(description, store.static), fields)
-        self._names = tuple(column.name for column in description.parameters)
-        self._bounds = _bounds(description, bounds or {})
-        self._times = store.times if description.times else np.zeros(1)
-
-    @property
-    def space(self) -> FieldSpace:
-        """Where the values of a frame live."""
-        return self._space
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-        return self._names
-
-    @property
-    def units(self) -> tuple[str, ...]:
-        """Units of the parameters."""
-        return tuple(column.units for column in self._store.description.parameters)
-
-    @property
-    def bounds(self) -> _Floats:
-        """Bounds of the parameters, shape (p, 2)."""
-        return self._bounds
-
-    @property
-    def times(self) -> _Floats:
-        """Output times, shape (T,), s."""
-        return self._times
-
-    @property
-    def indices(self) -> tuple[int, ...]:
-        """Samples that are used."""
-        return self._indices
-
-    @property
-    def quantity_units(self) -> Mapping[str, str]:
-        """Units of the quantities of interest."""
-        return {spec.name: spec.units for spec in self._quantity_specs}
-
-    def subset(self, indices: Iterable[int]) -> Self:
-        """Return only these samples of the same store."""
-        other = copy(self)
-        other._indices = chosen_samples(indices, self._indices)
-        return other
+        columns = description.parameters
+        study = StudyFrame(
+            _restricted(field_space_of(description, store.static), fields),
+            tuple(column.name for column in columns),
+            tuple(column.units for column in columns),
+            _bounds([column.name for column in columns], drawn, bounds or {}),
+            store.times if description.times else np.zeros(1),
+            {spec.name: spec.units for spec in self._quantity_specs},
+        )
+        super().__init__(study, chosen)
 
     @property
     def _quantity_specs(self) -> list[ArraySpec]:
@@ -115,13 +78,13 @@ class StoreSnapshots(Snapshots):
         ]
 
     def _mu(self, index: int) -> _Floats:
-        mu = self._store.samples[index].mu
-        return np.array([mu[name] for name in self._names], np.float64)
+        mu = self._store.sample(index).mu
+        return np.array([mu[name] for name in self.names], np.float64)
 
     def _values(self, index: int) -> _Floats:
-        n_times = len(self._times)
-        values = np.empty((n_times, self._space.n_values))
-        for name, place in self._space.slices.items():
+        n_times = len(self.times)
+        values = np.empty((n_times, self.space.n_values))
+        for name, place in self.space.slices.items():
             values[:, place] = self._store.read(index, name).reshape(n_times, -1)
         return values
 
@@ -154,12 +117,13 @@ def _restricted(space: FieldSpace, fields: Sequence[str] | None) -> FieldSpace:
 
 
 def _bounds(
-    description: DatasetDescription, given: Mapping[str, tuple[float, float]]
-) -> _Floats:  # fmt: skip
-    names = [column.name for column in description.parameters]
+    names: Sequence[str],
+    mus: Sequence[Mapping[str, float]],
+    given: Mapping[str, tuple[float, float]],
+) -> _Floats:
     unknown = sorted(set(given) - set(names))
     if unknown:
         raise UserError(f"Expected bounds of the parameters {names}; received {unknown} too.")
-    values = {name: [sample.mu[name] for sample in description.samples] for name in names}
+    values = {name: [mu[name] for mu in mus] for name in names}
     ranges = [given.get(name, (min(values[name]), max(values[name]))) for name in names]
     return np.array(ranges, np.float64).reshape(-1, 2)

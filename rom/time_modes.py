@@ -18,21 +18,22 @@ M. Guo, J. S. Hesthaven: Data-driven reduced order modeling for time-dependent p
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.interpolate import make_interp_spline
 
 from infra.records import Json
+from rom.regression.curves import Curves
 from rom.regression.registry import make_regressor, regressor_from_state
+from rom.regression.regressor import Regressor
 from rom.regression.settings import RegressorSettings
 from rom.regression.state import Arrays, Floats, State, entry, nest, part
-from rom.regression.time_regressor import TimeRegressor
+from rom.regression.time_regressor import Outlook, TimeRegressor, Watch, Watched
 
-__all__ = ["TimeModes", "TimeModesSettings"]
+__all__ = ["TimeModes", "TimeModesSettings", "WatchTerms"]
 
 
 @final
@@ -52,6 +53,27 @@ class TimeModesSettings(RegressorSettings):
     tolerance: float = Field(1e-3, ge=0.0, lt=1.0)
     regressor: str = "gp"
     options: dict[str, Json] = Field(default_factory=dict)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WatchTerms:
+    r"""Sums over watched times as polynomials of the weights b (w,) of all modes.
+
+    .. math::
+       \sum_t w_t \sum_i s_i^2 = \sum_k \alpha_k\, s_k^2, \qquad
+       \sum_t w_t (|a|^2 + 2 g^T a) = b^T T b + o^T b + \kappa
+
+    Attributes
+    ----------
+    above, twice, once, constant
+        :math:`\alpha` (w,), T (w, w), o (w,) and :math:`\kappa`.
+    """
+
+    above: Floats
+    twice: Floats
+    once: Floats
+    constant: float
 
 
 @final
@@ -82,6 +104,38 @@ class TimeModes(TimeRegressor):
         """The number K_i of time modes of each coefficient."""
         return tuple(int(k) for k in self._ranks) if self.fitted else ()
 
+    @property
+    def regressor(self) -> Regressor:
+        """The regressor over the parameters, whose outputs are the weights of all time modes."""
+        return self._regressor
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """The places (r, K) of each coefficient's modes among all weights, -1 where none is."""
+        return self._places
+
+    @property
+    def curves(self) -> Curves:
+        """Functions of time: means of the r coefficients, then K modes of each, (r + r K)."""
+        return self._curves
+
+    def watch_terms(self, places: NDArray[np.int64], weights: Floats, slope: Floats) -> WatchTerms:
+        """Return the polynomials of the weights b that `watch` evaluates.
+
+        Parameters
+        ----------
+        places, weights, slope
+            As for `watch`.
+        """
+        arrays = self._learnt[0]
+        mean, modes = arrays["mean"][places], arrays["modes"][places]
+        owners = np.repeat(np.arange(self.n_outputs), self._ranks)
+        twice = (weights[:, np.newaxis] * modes).T @ modes
+        twice *= owners[:, np.newaxis] == owners
+        once = 2 * weights @ (modes * (mean + slope)[:, owners])
+        constant = float(weights @ np.vecdot(mean, mean + 2 * slope))
+        return WatchTerms(weights @ modes**2, twice, once, constant)
+
     def _learn(self, x: Floats, times: Floats, y: Floats, rng: np.random.Generator) -> State:  # noqa: ARG002
         mean, modes, values, weights = _decomposed(y)
         ranks = _truncation(values, self.settings.tolerance)
@@ -98,48 +152,74 @@ class TimeModes(TimeRegressor):
     def _install(self, arrays: Arrays, text: Mapping[str, Json]) -> None:
         self._regressor = regressor_from_state(part("regressor", arrays), entry(text, "regressor"))
         self._ranks: NDArray[np.int64] = arrays["ranks"]
-        ends = np.r_[0, np.cumsum(self._ranks)]
-        self._slices = [slice(int(start), int(end)) for start, end in pairwise(ends)]
-        self._curves = np.concatenate([arrays["mean"], arrays["modes"]], axis=1)
-        degree = min(3, len(self._times) - 1)
-        # A single output time has no curve: what is asked for can only be this time.
-        self._spline = make_interp_spline(self._times, self._curves, degree) if degree else None
+        self._places = _padded(self._ranks)
+        # Behind the means, r rows of K modes for each time: those that are missing are zero, so
+        # that all coefficients are one small product of matrices each.
+        padded = np.where(self._places < 0, 0.0, arrays["modes"][:, self._places])
+        curves = np.concatenate([arrays["mean"], padded.reshape(len(padded), -1)], axis=1)
+        self._curves = Curves(self._times, curves)
 
     def _functions(self, times: Floats) -> tuple[Floats, Floats]:
-        """Return means (k, r) and modes (k, sum of ranks) at times (k,)."""
-        if self._spline is None:
-            values = np.repeat(self._curves, len(times), axis=0)
-        else:
-            values = self._spline(times)
-        return values[:, : self.n_outputs], values[:, self.n_outputs :]
+        """Return means (k, r) and modes (k, r, K) at times (k,)."""
+        return self._split(self._curves(times))
+
+    def _split(self, values: Floats) -> tuple[Floats, Floats]:
+        r = self.n_outputs
+        return values[:, :r], values[:, r:].reshape(len(values), *self._places.shape)
 
     def _evaluate(self, x: Floats, times: Floats) -> Floats:
-        mean, modes = self._functions(times)
-        weights = self._regressor.predict(x)
-        result = np.empty((len(x), len(times), self.n_outputs))
-        for i, which in enumerate(self._slices):
-            result[:, :, i] = weights[:, which] @ modes[:, which].T
-        result += mean
-        return result
+        return self._combined(self._regressor.predict(x), self._functions(times))
+
+    def _combined(self, weights: Floats, functions: tuple[Floats, Floats]) -> Floats:
+        """Return coefficients (q, k, r) for weights (q, sum of ranks)."""
+        mean, modes = functions
+        if len(mean) == 1:
+            return np.asarray(np.vecdot(weights[:, self._places], modes)[:, np.newaxis] + mean)
+        each = weights[:, self._places].transpose(1, 0, 2)
+        result = np.matmul(each, modes.transpose(1, 2, 0)).transpose(1, 2, 0) + mean
+        return np.ascontiguousarray(result)
 
     def _slope(self, x: Floats, times: Floats) -> Floats:
         _, modes = self._functions(times)
-        slopes = self._regressor.jacobian(x)
-        result = np.empty((len(x), len(times), self.n_outputs, self.n_inputs))
-        for i, which in enumerate(self._slices):
-            result[:, :, i] = np.matmul(modes[:, which], slopes[:, which])
-        return result
+        slopes = self._regressor.jacobian(x)[:, self._places]
+        result = np.matmul(modes.transpose(1, 0, 2), slopes).transpose(0, 2, 1, 3)
+        return np.ascontiguousarray(result)
 
     def _spread(self, x: Floats, times: Floats) -> Floats | None:
         """Take the deviations of different modes as independent."""
         deviation = self._regressor.deviation(x)
         if deviation is None:
             return None
-        _, modes = self._functions(times)
-        result = np.empty((len(x), len(times), self.n_outputs))
-        for i, which in enumerate(self._slices):
-            result[:, :, i] = deviation[:, which] ** 2 @ (modes[:, which] ** 2).T
-        return np.sqrt(result)
+        mean, modes = self._functions(times)
+        return np.sqrt(self._combined(deviation**2, (0.0 * mean, modes**2)))
+
+    def _look(self, x: Floats, times: Floats, places: NDArray[np.int64]) -> Outlook:
+        weights, deviation = self._regressor.predict_with_deviation(x)
+        own = self._split(self._curves.at_knots(places))
+        return Outlook(
+            self._combined(weights, self._functions(times)),
+            self._combined(weights, own),
+            None if deviation is None else self._summed(deviation, own[1]),
+        )
+
+    def _watch(self, places: NDArray[np.int64], weights: Floats, slope: Floats) -> Watch:
+        """Both sums are polynomials of the weights of the modes: their coefficients are known."""
+        terms = self.watch_terms(places, weights, slope)
+
+        def watched(x: Floats, times: Floats) -> Watched:
+            b, deviation = self._regressor.predict_with_deviation(x)
+            values = self._combined(b, self._functions(times))
+            above = None if deviation is None else deviation**2 @ terms.above
+            below = np.vecdot(b @ terms.twice + terms.once, b) + terms.constant
+            return Watched(values, above, below)
+
+        return watched
+
+    def _summed(self, deviation: Floats, modes: Floats) -> Floats:
+        """Return variances (q, k) summed over all coefficients, modes (k, r, K)."""
+        size = self._places.size
+        squares = (deviation**2)[:, self._places].reshape(len(deviation), size)
+        return np.asarray(squares @ (modes**2).reshape(len(modes), size).T)
 
 
 def _decomposed(y: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -157,6 +237,13 @@ def _truncation(values: Floats, tolerance: float) -> NDArray[np.int64]:
     n_kept = max(1, int((~discarded).sum()))
     order = np.argsort(-values.ravel(), kind="stable")[:n_kept]
     return np.bincount(order // values.shape[1], minlength=len(values)).astype(np.int64)
+
+
+def _padded(ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places (r, K) of the modes among all, -1 where there is none."""
+    starts = np.cumsum(ranks) - ranks
+    steps = np.arange(ranks.max())
+    return np.where(steps < ranks[:, np.newaxis], starts[:, np.newaxis] + steps, -1)
 
 
 def _kept(parts: Floats, ranks: NDArray[np.int64]) -> Floats:

@@ -16,7 +16,7 @@ from rom.local.samples import LocalSamples
 from rom.local.settings import LocalSettings
 from rom.products import InnerProduct
 
-__all__ = ["Choice", "choose_bases", "local_bases"]
+__all__ = ["Choice", "choose_bases", "choose_partition", "local_bases"]
 
 
 @final
@@ -86,17 +86,51 @@ def choose_bases(
     settings = settings or LocalSettings()
     # First, because it checks the snapshots.
     basis = pod(samples.rows, product, rank=n_modes, centre=settings.centre)
+    units, part, choice = choose_partition(samples, product, n_modes, rng, settings)
+    if units is None or part is None:
+        return basis, choice
+    return local_bases(samples, units, part, product, n_modes, centre=settings.centre), choice
+
+
+def choose_partition(
+    samples: LocalSamples,
+    product: InnerProduct,
+    n_modes: int,
+    rng: np.random.Generator,
+    settings: LocalSettings,
+    *,
+    forced: bool = False,
+) -> tuple[Units | None, Partition | None, Choice]:
+    """Return the units and the clusters that pay, if any, and what was compared.
+
+    Parameters
+    ----------
+    samples, product, n_modes, rng, settings
+        As in `choose_bases`.
+    forced
+        Whether the best clusters are taken whether they pay or not.
+
+    Raises
+    ------
+    UserError
+        If there are too many snapshots.
+    """
     if len(np.unique(samples.groups)) < 2:
-        return basis, Choice((), None, "cross-validation needs at least 2 trajectories")
+        return (
+            None,
+            None,
+            Choice((), None, "One basis: cross-validation needs at least 2 trajectories."),
+        )
+    if len(samples.rows) < 2 * min(settings.candidates) * n_modes:
+        return None, None, _too_few(n_modes, len(samples.rows))
     units = Units.of(samples, product, settings)
     found = measure(units, n_modes, settings, rng)
-    choice, clustering = _chosen(found, n_modes, len(samples.rows))
+    choice, clustering = _chosen(found, n_modes, len(samples.rows), forced=forced)
     if choice.chosen is None or clustering is None:
-        return basis, choice
-    everyone = np.arange(len(units.places))
-    name, share = choice.chosen.classifier, settings.share
-    part = Partition.of(units, everyone, clustering, name, share, rng)
-    return local_bases(samples, units, part, product, n_modes, centre=settings.centre), choice
+        return units, None, choice
+    everyone, name = np.arange(len(units.places)), choice.chosen.classifier
+    part = Partition.of(units, everyone, clustering, name, settings.share, rng)
+    return units, part, choice
 
 
 def local_bases(
@@ -130,13 +164,16 @@ def local_bases(
 
 
 def _chosen(
-    found: tuple[tuple[Efficiency, Clustering], ...], n_modes: int, n_snapshots: int
+    found: tuple[tuple[Efficiency, Clustering], ...],
+    n_modes: int,
+    n_snapshots: int,
+    *,
+    forced: bool,
 ) -> tuple[Choice, Clustering | None]:
     measured = tuple(efficiency for efficiency, _ in found)
     if not found:
-        why = f"{n_snapshots} snapshots are too few for clusters with {2 * n_modes} each"
-        return Choice((), None, f"One basis: {why}."), None
-    paying = [pair for pair in found if pair[0].pays]
+        return _too_few(n_modes, n_snapshots), None
+    paying = [pair for pair in found if not (pair[0].obstacle if forced else pair[0].refusal)]
     if not paying:
         best = max(measured, key=lambda efficiency: efficiency.gain)
         why = f"with {best.n_clusters} clusters, the best of all, {best.refusal}"
@@ -148,3 +185,8 @@ def _chosen(
         f"{best.n_clusters} local bases: the expected gain is g = {best.gain:.3g}, with "
         f"{100 * best.misclassified:.1f} % of the points in another cluster than theirs.",
     ), clustering
+
+
+def _too_few(n_modes: int, n_snapshots: int) -> Choice:
+    why = f"{n_snapshots} snapshots are too few for clusters with {2 * n_modes} each"
+    return Choice((), None, f"One basis: {why}.")

@@ -72,6 +72,11 @@ class Efficiency:
         """Why these clusters do not pay, in words; empty if they do."""
         if not self.gain > self.least_gain:
             return f"the expected gain g = {self.gain:.3g} is not above {self.least_gain:.3g}"
+        return self.obstacle
+
+    @property
+    def obstacle(self) -> str:
+        """Why these clusters cannot carry bases, whatever they gain; empty if they can."""
         if self.smallest < 2 * self.n_modes:
             return (
                 f"the smallest cluster has {self.smallest} snapshots, and {self.n_modes} modes "

@@ -112,15 +112,24 @@ class GaussianProcess(Regressor):
         return maximise_likelihood(x, varying, starts, self.settings.noise_floor)
 
     def _install(self, learnt: Arrays) -> None:
-        self.__dict__.pop("_inverse_factors", None)  # those of the regressor this is a copy of
+        self.__dict__.pop("inverse_factors", None)  # those of the regressor this is a copy of
         self._points = np.ascontiguousarray(learnt["points"].T)
         self._weights = np.ascontiguousarray(learnt["weights"].T)
         self._sharp = sharpness(learnt["lengths"])
         self._kernels = {name: learnt[name] for name in ("lengths", "amplitudes", "noises")}
+        self._prior = learnt["amplitudes"] + learnt["noises"]
+        self._squared = learnt["amplitudes"] ** 2
         self._variances: Floats = learnt["variances"]
 
     def _evaluate(self, x: Floats) -> Floats:
+        return self._mean_of(matern(self._differences(x), self._sharp))
+
+    def _evaluate_and_spread(self, x: Floats) -> tuple[Floats, Floats]:
         k = matern(self._differences(x), self._sharp)
+        return self._mean_of(k), self._deviation_of(k)
+
+    def _mean_of(self, k: Floats) -> Floats:
+        """Return standardised outputs (q, r) for the kernel (q, g, m)."""
         # Not a matrix product: weights are large and cancel, so the order of a sum must not depend
         # on how many queries there are. One kernel serves all outputs by broadcasting.
         result: Floats = np.vecdot(k, self._weights)
@@ -135,12 +144,14 @@ class GaussianProcess(Regressor):
         return True
 
     def _spread(self, x: Floats) -> Floats:
-        a, noise = self._kernels["amplitudes"], self._kernels["noises"]
-        k = matern(self._differences(x), self._sharp)
-        reduced = (self._inverse_factors @ k[..., np.newaxis])[..., 0]
-        explained = a**2 * np.vecdot(reduced, reduced)
+        return self._deviation_of(matern(self._differences(x), self._sharp))
+
+    def _deviation_of(self, k: Floats) -> Floats:
+        """Return standardised deviations (q, r) for the kernel (q, g, m)."""
+        reduced = (self.inverse_factors @ k[..., np.newaxis])[..., 0]
+        variance = self._prior - self._squared * np.vecdot(reduced, reduced)
         # Rounding must not make it smaller than the noise, which no sample takes away.
-        variance = np.maximum(a + noise - explained, noise)
+        variance = np.maximum(variance, self._kernels["noises"])
         deviation: Floats = np.sqrt(self._variances * variance)
         return deviation
 
@@ -148,7 +159,7 @@ class GaussianProcess(Regressor):
         return x[:, :, np.newaxis] - self._points
 
     @cached_property
-    def _inverse_factors(self) -> Floats:
+    def inverse_factors(self) -> Floats:
         """Inverses of the Cholesky factors, (g, m, m): only deviations need them."""
         factors = _factors(self._points.T, self._kernels)
         identity = np.eye(self._points.shape[1])

@@ -63,6 +63,11 @@ class RadialBasis(Regressor):
         super().__init__(settings or RbfSettings())
 
     @property
+    def form(self) -> tuple[int, int, Monomials]:
+        """Power and sign of the kernel, and the polynomials beside it; for a fitted one."""
+        return self._power, self._sign, self._monomials
+
+    @property
     def _power(self) -> int:
         return 3 if self.settings.kernel == "cubic" else 5
 

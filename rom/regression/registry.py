@@ -6,14 +6,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from infra.errors import StoreError
 from infra.records import Json
 from rom.regression.estimator import Estimator
 from rom.regression.gp import GaussianProcess
 from rom.regression.neural import Neural
 from rom.regression.rbf import RadialBasis
 from rom.regression.regressor import Regressor
-from rom.regression.settings import checked_settings, require_known
+from rom.regression.settings import checked_settings, kind_of_state, require_known
 
 __all__ = ["REGRESSORS", "make_regressor", "regressor_from_state"]
 
@@ -50,10 +49,4 @@ def regressor_from_state(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, 
     StoreError
         If the kind is unknown, or entries are missing or do not fit.
     """
-    kind = REGRESSORS.get(str(text.get("kind")))
-    if kind is None:
-        raise StoreError(
-            f"Expected the state of a regressor out of {', '.join(REGRESSORS)}; received the kind "
-            f"{text.get('kind')!r}. The folder is damaged or of a newer version of romflow."
-        )
-    return kind.from_state(arrays, text)
+    return kind_of_state(text, REGRESSORS).from_state(arrays, text)

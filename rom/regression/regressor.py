@@ -157,6 +157,26 @@ class Regressor(ABC):
         return self._in_blocks(self._spread, x) * self._scale
 
     @final
+    def predict_with_deviation(self, x: Floats) -> tuple[Floats, Floats | None]:
+        """Return what `predict` and `deviation` return, at the cost of one where that can be.
+
+        Raises
+        ------
+        UserError
+            As for `predict`.
+        """
+        if not self._has_deviation():
+            return self.predict(x), None
+        x = self._queries(x)
+        if len(x) <= _BLOCK:
+            mean, deviation = self._evaluate_and_spread(x)
+        else:
+            starts = range(0, len(x), _BLOCK)
+            blocks = [self._evaluate_and_spread(x[start : start + _BLOCK]) for start in starts]
+            mean, deviation = map(np.concatenate, zip(*blocks, strict=True))
+        return mean * self._scale + self._mean, deviation * self._scale
+
+    @final
     def state(self) -> State:
         """Return arrays and JSON from which `from_state` makes a regressor of the same bits.
 
@@ -235,6 +255,10 @@ class Regressor(ABC):
     def _spread(self, x: Floats) -> Floats:
         """Return standard deviations (q, r) of the standardised outputs."""
         raise NotImplementedError
+
+    def _evaluate_and_spread(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return both; a method whose two computations share something does it once."""
+        return self._evaluate(x), self._spread(x)
 
     # What this class does with it ------------------------------------------------------------
 

@@ -5,10 +5,10 @@ from difflib import get_close_matches
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from infra.errors import UserError
+from infra.errors import StoreError, UserError
 from infra.records import Json
 
-__all__ = ["RegressorSettings", "checked_settings", "require_known"]
+__all__ = ["RegressorSettings", "checked_settings", "kind_of_state", "require_known"]
 
 
 class RegressorSettings(BaseModel):
@@ -53,3 +53,20 @@ def require_known(name: str, known: Iterable[str], what: str) -> None:
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UserError(f"Expected a {what} out of {', '.join(names)}; received {name!r}.{hint}")
+
+
+def kind_of_state[K](text: Mapping[str, Json], known: Mapping[str, K]) -> K:
+    """Return the class whose name a state holds.
+
+    Raises
+    ------
+    StoreError
+        If the state is of no known kind.
+    """
+    name = str(text.get("kind"))
+    if name not in known:
+        raise StoreError(
+            f"Expected the state of a regressor out of {', '.join(known)}; received the kind "
+            f"{text.get('kind')!r}. The folder is damaged or of a newer version of romflow."
+        )
+    return known[name]

@@ -6,17 +6,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from infra.errors import StoreError
 from infra.records import Json
+from rom.local_modes import LocalModes
 from rom.operator_inference import OperatorInference
-from rom.regression.settings import checked_settings, require_known
+from rom.regression.settings import checked_settings, kind_of_state, require_known
 from rom.regression.time_regressor import TimeRegressor
 from rom.time_modes import TimeModes
 
 __all__ = ["TIME_REGRESSORS", "make_time_regressor", "time_regressor_from_state"]
 
 TIME_REGRESSORS: Mapping[str, type[TimeRegressor]] = MappingProxyType(
-    {kind.name: kind for kind in (TimeModes, OperatorInference)}
+    {kind.name: kind for kind in (TimeModes, LocalModes, OperatorInference)}
 )
 
 
@@ -50,10 +50,4 @@ def time_regressor_from_state(
     StoreError
         If the kind is unknown, or entries are missing or do not fit.
     """
-    kind = TIME_REGRESSORS.get(str(text.get("kind")))
-    if kind is None:
-        raise StoreError(
-            f"Expected the state of a regressor out of {', '.join(TIME_REGRESSORS)}; received the "
-            f"kind {text.get('kind')!r}. The folder is damaged or of a newer version of romflow."
-        )
-    return kind.from_state(arrays, text)
+    return kind_of_state(text, TIME_REGRESSORS).from_state(arrays, text)

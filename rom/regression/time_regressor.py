@@ -6,8 +6,9 @@ have the same output times; between them predictions are smooth in time.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -20,7 +21,53 @@ from rom.regression.settings import RegressorSettings
 from rom.regression.state import Arrays, Floats, State, entry, part
 from rom.regression.training_set import canonical_order, require_finite
 
-__all__ = ["TimeRegressor"]
+__all__ = ["Outlook", "TimeRegressor", "Watch", "Watched"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outlook:
+    """Predictions, and what is said about them at some output times.
+
+    Attributes
+    ----------
+    values
+        Coefficients (q, k, r) at the times that were asked for; none of them: (q, 0, r).
+    own
+        The same at o output times, (q, o, r).
+    variances
+        Sum of the predictive variances of all coefficients at these, (q, o); None if the method
+        gives none.
+    """
+
+    values: Floats
+    own: Floats
+    variances: Floats | None
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Watched:
+    r"""Predictions, and two sums over output times with weights w.
+
+    Attributes
+    ----------
+    values
+        Coefficients (q, k, r) at the times that were asked for.
+    above
+        :math:`\sum_t w_t \sum_i s_i(t)^2` of the predictive deviations s, (q,); None if the
+        method gives none.
+    below
+        :math:`\sum_t w_t \, (|a(t)|^2 + 2 g^T a(t))`, (q,).
+    """
+
+    values: Floats
+    above: Floats | None
+    below: Floats
+
+
+# Inputs (q, d) and times (k,) to what is watched there.
+type Watch = Callable[[Floats, Floats], Watched]
 
 
 class TimeRegressor(ABC):
@@ -148,6 +195,43 @@ class TimeRegressor(ABC):
         return self._spread(*self._queries(x, times))
 
     @final
+    def outlook(self, x: Floats, times: Floats, places: NDArray[np.int64]) -> Outlook:
+        """Return predictions and what is said about them, at the cost of one where that can be.
+
+        Parameters
+        ----------
+        x, times
+            As for `predict`.
+        places
+            Of o of the output times among all, (o,).
+
+        Raises
+        ------
+        UserError
+            As for `predict`.
+        """
+        return self._look(*self._queries(x, times), places)
+
+    @final
+    def watch(self, places: NDArray[np.int64], weights: Floats, slope: Floats) -> Watch:
+        """Return a function that predicts as `predict` does, with two sums for an indicator.
+
+        What can be prepared for any number of calls is.
+
+        Parameters
+        ----------
+        places
+            Of o of the output times among all, (o,).
+        weights
+            w of these, (o,).
+        slope
+            g, (r,).
+        """
+        self._require_fitted()
+        function = self._watch(places, weights, slope)
+        return lambda x, times: function(*self._queries(x, times))
+
+    @final
     def state(self) -> State:
         """Return arrays and JSON from which `from_state` makes a regressor of the same bits.
 
@@ -222,6 +306,21 @@ class TimeRegressor(ABC):
         """Return standard deviations (q, k, r), or None."""
         return None
 
+    def _look(self, x: Floats, times: Floats, places: NDArray[np.int64]) -> Outlook:
+        own = self._times[places]
+        deviation = self._spread(x, own)
+        variances = None if deviation is None else np.vecdot(deviation, deviation)
+        return Outlook(self._evaluate(x, times), self._evaluate(x, own), variances)
+
+    def _watch(self, places: NDArray[np.int64], weights: Floats, slope: Floats) -> Watch:
+        def watched(x: Floats, times: Floats) -> Watched:
+            found = self._look(x, times, places)
+            above = None if found.variances is None else found.variances @ weights
+            below = np.vecdot(found.own, found.own + 2 * slope) @ weights
+            return Watched(found.values, above, below)
+
+        return watched
+
     # What this class does with it ------------------------------------------------------------
 
     def _with(self, x: Floats, times: Floats, y: Floats, learnt: State) -> Self:
@@ -255,7 +354,7 @@ class TimeRegressor(ABC):
         if not np.isfinite(x).all():
             raise UserError("Expected finite inputs; received NaN or infinite ones. Check them.")
         first, last = self._times[0], self._times[-1]
-        if not ((times >= first) & (times <= last)).all():
+        if times is not self._times and not ((times >= first) & (times <= last)).all():
             raise UserError(
                 f"Expected times between {first:g} and {last:g}, those of the training; received "
                 f"{times.min():g} to {times.max():g}. Ask within, or train on longer trajectories."

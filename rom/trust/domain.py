@@ -74,9 +74,11 @@ class TrainedRange:
         away = u[:, np.newaxis] - self.points
         squares = np.vecdot(away, away)
         distance = np.sqrt(squares.min(axis=1))
-        excess = np.maximum(np.maximum(-u, u - 1.0).max(axis=1), 0.0)
-        outside = np.where(excess > _ROUNDING, 1.0 + excess / self.spacing, 0.0)
-        return Place(squares, distance, np.maximum(distance / self._limit, outside))
+        score, excess = distance / self._limit, np.abs(u - 0.5).max(axis=1) - 0.5
+        if (excess > _ROUNDING).any():
+            outside = np.where(excess > _ROUNDING, 1.0 + excess / self.spacing, 0.0)
+            score = np.maximum(score, outside)
+        return Place(squares, distance, score)
 
     def reasons(self, parameters: ParameterMap, values: _Floats, place: Place) -> tuple[str, ...]:
         """Say in words why queries are out of range; an empty text for those that are in range.

@@ -11,8 +11,10 @@ with the fit of `rom.trust.log_fit` and the conformal quantile q: the
 seen, for the level p. If :math:`(n + 1) p > n`, there are too few pairs for this level: q is the
 largest residual, and the level that is reached is n / (n + 1).
 
-The statement holds for queries that are distributed as the training set is; out of range nothing
-is promised, and eta only grows with the distance. Features are never taken smaller than the
+The statement holds for queries that are distributed as the training set is: samples that were
+chosen where errors are large do not count for q (counted, they made all errors of held-out
+simulations stay below the indicator, and it a third larger). Out of range nothing is promised, and
+eta only grows with the distance. Features are never taken smaller than the
 smallest of the calibration: nothing says that errors go on falling.
 
 Sources: Vovk, Gammerman, Shafer (2005), "Algorithmic learning in a random world",
@@ -153,7 +155,9 @@ class ErrorIndicator:
         return cls(LogFit(beta, residuals, width, part), floors, calibration)
 
 
-def calibrate(pairs: Pairs, level: float = 0.95) -> ErrorIndicator:
+def calibrate(
+    pairs: Pairs, level: float = 0.95, counted: NDArray[np.bool_] | None = None
+) -> ErrorIndicator:
     """Return the indicator for the pairs.
 
     Parameters
@@ -162,13 +166,16 @@ def calibrate(pairs: Pairs, level: float = 0.95) -> ErrorIndicator:
         Of trajectories that were left out.
     level
         The probability p with which errors shall be below it, in (0, 1).
+    counted
+        Which of the pairs the quantile comes from, (m,): those whose parameters are distributed as
+        queries are. The others, chosen where errors are large, only teach the fit. None: all.
 
     Raises
     ------
     UserError
         If there are less than 3 pairs, or the level is out of its range.
     """
-    n = len(pairs.errors)
+    n = len(pairs.errors) if counted is None else int(counted.sum())
     if n < _FEWEST or not 0 < level < 1:
         raise UserError(
             f"Expected at least {_FEWEST} trajectories that were left out and a level between 0 "
@@ -182,7 +189,8 @@ def calibrate(pairs: Pairs, level: float = 0.95) -> ErrorIndicator:
     squares = np.vecdot(away, away)
     width = float(np.median(pairs.distances)) or 1.0
     fit, left = fit_log(z, y, squares, width)
-    return ErrorIndicator(fit, z.min(axis=0), _calibration(left, level))
+    own = left if counted is None else left[counted]
+    return ErrorIndicator(fit, z.min(axis=0), _calibration(own, level))
 
 
 def _calibration(left: _Floats, level: float) -> Calibration:
@@ -207,4 +215,7 @@ def _quantile(residuals: _Floats, level: float) -> tuple[float, float]:
 
 
 def _logarithms(columns: list[_Floats]) -> _Floats:
-    return np.log(np.maximum(np.stack(columns, axis=-1), _LEAST))
+    features = np.empty((len(columns[0]), len(columns)))
+    for i, column in enumerate(columns):
+        features[:, i] = column
+    return np.log(np.maximum(features, _LEAST))

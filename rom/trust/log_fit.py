@@ -66,7 +66,7 @@ class LogFit:
     def local(self, squares: _Floats) -> _Floats:
         """Return g for squared distances to the pairs, (q, m)."""
         weights = np.exp(squares * (-0.5 / self.width**2))
-        return np.asarray(weights @ self.residuals / (weights.sum(axis=1) + _PRIOR))
+        return np.asarray(np.vecdot(weights, self.residuals) / (weights.sum(axis=1) + _PRIOR))
 
 
 def fit_log(

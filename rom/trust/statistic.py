@@ -11,12 +11,10 @@ over a few output times with the weights of the trapezoidal rule. The norm needs
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from rom.regression.time_regressor import TimeRegressor
 
 __all__ = ["Offset", "Statistic", "trapezoid"]
 
@@ -50,6 +48,10 @@ class Offset:
     square: float
     slope: _Floats
 
+    def moved(self, mean: _Floats, modes: _Floats) -> Self:
+        """Return it for coefficients on orthonormal modes (r, r') around a mean (r,) of these."""
+        return type(self)(float(self.squares(mean)), modes.T @ (mean + self.slope))
+
     def squares(self, coefficients: _Floats) -> _Floats:
         """Return the squared norms (...) of the fields of coefficients (..., r)."""
         norms = np.vecdot(coefficients, coefficients + 2 * self.slope) + self.square
@@ -69,33 +71,12 @@ class Statistic:
     def __init__(self, times: _Floats) -> None:
         n = len(times)
         self.places = np.unique(np.linspace(0, n - 1, min(n, _TIMES)).round().astype(int))
-        self.times = np.ascontiguousarray(times[self.places])
-        self.weights = trapezoid(self.times)
-
-    def of(
-        self,
-        regressor: TimeRegressor,
-        u: _Floats,
-        squares: _Floats,
-    ) -> _Floats | None:
-        """Return R, shape (q,), or None if the regressor knows no deviations.
-
-        Parameters
-        ----------
-        regressor
-            Of the coefficients.
-        u
-            Unit coordinates, (q, d).
-        squares
-            Squared norms of the predicted fields at `times`, (q, k).
-        """
-        deviation = regressor.deviation(u, self.times)
-        if deviation is None:
-            return None
-        return self.ratio(np.vecdot(deviation, deviation), squares)
+        self.weights = trapezoid(times[self.places])
 
     def ratio(self, above: _Floats, below: _Floats) -> _Floats:
-        """Return the roots of the weighted sums' ratio for squares (q, k); 0 over 0 is 0."""
-        top, bottom = above @ self.weights, below @ self.weights
-        ratio = np.divide(top, bottom, out=np.where(top > 0, np.inf, 0.0), where=bottom > 0)
+        """Return R, shape (q,), for its numerators and denominators (q,); 0 over 0 is 0."""
+        bottom = np.maximum(below, 0.0)
+        if (bottom > 0).all():
+            return np.asarray(np.sqrt(above / bottom))
+        ratio = np.divide(above, bottom, out=np.where(above > 0, np.inf, 0.0), where=bottom > 0)
         return np.asarray(np.sqrt(ratio))

@@ -49,32 +49,24 @@ class Trust:
         offset: Offset,
     ) -> None:
         self._regressor, self._indicator = regressor, indicator
-        self._offset = offset
+        self._square = offset.square
         self._calibrated = len(indicator.fit.residuals)
-        self._statistic = Statistic(regressor.times)
+        self._statistic = statistic = Statistic(regressor.times)
+        self._watch = regressor.watch(statistic.places, statistic.weights, offset.slope)
         self.trained = trained
 
-    def judge(self, u: _Floats, known: tuple[_Floats, _Floats] | None = None) -> Judgement:
-        """Return what is said about queries u, (q, d).
+    def judge(self, u: _Floats) -> Judgement:
+        """Return what is said about queries u, (q, d), in unit coordinates."""
+        return self.predict(u, np.zeros(0))[1]
 
-        Parameters
-        ----------
-        u
-            Unit coordinates.
-        known
-            Times and coefficients (q, T, r) that were predicted already; they are used if the
-            times are the right ones.
-        """
+    def predict(self, u: _Floats, times: _Floats) -> tuple[_Floats, Judgement]:
+        """Return coefficients (q, k, r) at queries u (q, d) and times (k,), and what is said."""
         place = self.trained.place(u)
-        statistic = None
-        if self._indicator.with_statistic:
-            squares = self._offset.squares(self._coefficients(u, known))
-            statistic = self._statistic.of(self._regressor, u, squares)
         squares_to = place.squares[:, : self._calibrated]
-        return Judgement(self._indicator(statistic, place.distance, squares_to), place)
-
-    def _coefficients(self, u: _Floats, known: tuple[_Floats, _Floats] | None) -> _Floats:
-        own = self._statistic
-        if known is not None and known[0] is self._regressor.times:
-            return known[1] if len(own.times) == len(known[0]) else known[1][:, own.places]
-        return self._regressor.predict(u, own.times)
+        if not self._indicator.with_statistic:
+            values = self._regressor.predict(u, times)
+            return values, Judgement(self._indicator(None, place.distance, squares_to), place)
+        found, ratio = self._watch(u, times), None
+        if found.above is not None:
+            ratio = self._statistic.ratio(found.above, found.below + self._square)
+        return found.values, Judgement(self._indicator(ratio, place.distance, squares_to), place)

@@ -3,10 +3,7 @@
 The MPI numbers come from ``mpiexec -n p python pod_worker.py``.
 """
 
-import os
 import runpy
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infra.cluster import find_mpiexec
 from infra.errors import UserError
 from rom.basis import pod
 from rom.field_product import field_product
@@ -25,7 +21,6 @@ from rom.reduction import Serial
 from rom.row_blocks import pod_of_row_blocks
 
 WORKER = Path(__file__).with_name("pod_worker.py")
-DEADLINE = 120
 CASES = [
     *(f"{p}-{m}" for p in ("euclidean", "weights", "mass", "h1") for m in ("gram", "qr")),
     "hierarchical",
@@ -43,23 +38,16 @@ def serial(worker: SimpleNamespace) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Any]:
+def measured(
+    tmp_path_factory: pytest.TempPathFactory, run_worker: Callable[..., None]
+) -> Callable[[int], Any]:
     """Give a function that returns what the worker found on some ranks."""
     folder = tmp_path_factory.mktemp("pod")
 
     def run(ranks: int) -> Any:
         found = folder / f"ranks-{ranks}.npz"
         if not found.exists():
-            command = [str(find_mpiexec()), "-n", str(ranks), sys.executable, "-W", "error"]
-            done = subprocess.run(
-                [*command, str(WORKER), str(folder)],
-                capture_output=True,
-                text=True,
-                timeout=DEADLINE,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
+            run_worker(WORKER, ranks, folder)
         return np.load(found)
 
     return run

@@ -51,7 +51,9 @@ def test_the_error_is_within_the_bound_and_the_bound_within_the_tolerance(
         hierarchical.add(block)
     basis, report = hierarchical.basis()
     rows = np.concatenate(blocks)
-    assert relative_error(basis, rows) <= report.bound * (1 + 1e-6) + 1e-12
+    # Squares of what is discarded are known up to round-off of the whole energy.
+    rounding = 20 * np.finfo(float).eps
+    assert relative_error(basis, rows) ** 2 <= report.bound**2 * (1 + 1e-6) + rounding
     assert report.bound <= tolerance * (1 + 1e-9)
     np.testing.assert_allclose(product.gram(basis.modes), np.eye(basis.rank), atol=1e-10)
     if centre:

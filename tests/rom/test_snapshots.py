@@ -11,8 +11,9 @@ import pytest
 from infra.errors import UserError
 from infra.field_space import FieldInfo, FieldSpace
 from infra.layout import ArraySpec
+from infra.records import DrawRecord
 from infra.testing import expected_values, small_layout, timeless_layout, write_all
-from infra.zarr_store import ZarrStore
+from infra.zarr_store import ZarrStore, open_store
 from rom.array_snapshots import ArraySnapshots
 from rom.snapshots import Snapshots
 from rom.store_snapshots import StoreSnapshots
@@ -173,6 +174,23 @@ def test_given_bounds_hold_and_unknown_ones_are_refused(store: ZarrStore) -> Non
     np.testing.assert_allclose(snapshots.bounds, [[0.0, 1.0], [2.0, 2.0]])
     with pytest.raises(UserError, match=r"\['speeed'\] too"):
         StoreSnapshots(store, bounds={"speeed": (0.0, 1.0)})
+
+
+def test_samples_that_are_drawn_later_are_read_as_all_others(tmp_path: Path) -> None:
+    whole = small_layout(n_samples=5)
+    known = (replace(s, mu={} if s.index >= 2 else s.mu) for s in whole.samples)
+    store = ZarrStore(tmp_path / "bred")
+    store.create(replace(whole, samples=tuple(known)))
+    reader = open_store(tmp_path / "bred")
+    commit(store, 0, 1)
+    np.testing.assert_allclose(StoreSnapshots(reader).bounds, [[0.1, 0.2], [2.0, 2.0]])
+    drawn = tuple(replace(s, mu={"viscosity": 0.7, "speed": 3.0}) for s in whole.samples[2:4])
+    store.draw(DrawRecord(drawn, {2: 0}))
+    commit(store, 3)
+    snapshots = StoreSnapshots(reader)
+    assert snapshots.indices == (0, 1, 3)
+    np.testing.assert_allclose(snapshots.mus, [[0.1, 2.0], [0.2, 2.0], [0.7, 3.0]])
+    np.testing.assert_allclose(snapshots.bounds, [[0.1, 0.7], [2.0, 3.0]])
 
 
 def test_a_steady_study_has_one_frame_at_time_zero(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ SMALL: Mapping[str, Mapping[str, Json]] = MappingProxyType(
             "options": {"kernel": "rbf", "gamma": 1.0, "alpha": 1e-6},
         },
         "time-modes": {"options": {"sharing": "shared", "restarts": 0}},
+        "local-modes": {"tolerance": 1e-5, "options": {"sharing": "shared", "restarts": 0}},
         "operator-inference": {
             "weights": [1e-6, 1e-3],
             "ratios": [1.0],

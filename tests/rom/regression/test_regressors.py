@@ -80,6 +80,14 @@ def test_a_query_does_not_depend_on_the_others_of_its_batch(fitted: Regressor) -
             np.testing.assert_allclose(single[0], batch[i], rtol=1e-12, atol=1e-12)
 
 
+def test_prediction_and_deviation_together_are_those_of_each(fitted: Regressor) -> None:
+    x = np.random.default_rng(3).random((300, 2))
+    for queries in (x, x[:1], x[:0]):
+        mean, deviation = fitted.predict_with_deviation(queries)
+        np.testing.assert_array_equal(mean, fitted.predict(queries))
+        np.testing.assert_array_equal(deviation, fitted.deviation(queries))
+
+
 def test_the_jacobian_is_the_derivative(fitted: Regressor) -> None:
     step = 1e-5
     jacobian = fitted.jacobian(QUERIES)

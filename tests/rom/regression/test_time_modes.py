@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.interpolate import make_interp_spline
 
+from rom.regression.curves import Curves
 from rom.time_modes import TimeModes, TimeModesSettings
 
 type Floats = NDArray[np.float64]
@@ -81,3 +83,47 @@ def test_a_refit_with_fewer_trajectories_than_modes_is_a_new_fit(rng: np.random.
     fitted = modes(1e-6).fit(X, times, y, rng)
     few = fitted.refit(X[:4], times, y[:4], rng)
     assert few.ranks[0] < fitted.ranks[0]
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 5, 30])
+def test_curves_are_the_splines_of_scipy(n_times: int) -> None:
+    rng = np.random.default_rng(n_times)
+    times = np.sort(rng.random(n_times)) * 7 - 2
+    values = rng.standard_normal((n_times, 6))
+    curves = Curves(times, values)
+    asked = np.r_[rng.uniform(times[0], times[-1], 50), times]
+    if n_times == 1:
+        expected = np.repeat(values, len(asked), axis=0)
+    else:
+        expected = make_interp_spline(times, values, min(3, n_times - 1))(asked)
+    np.testing.assert_allclose(curves(asked), expected, rtol=1e-9, atol=1e-9)
+    assert curves(times) is values
+    np.testing.assert_array_equal(curves.at_knots(np.array([0, n_times - 1])), values[[0, -1]])
+    assert curves(np.zeros(0)).shape == (0, 6)
+
+
+def test_products_of_padded_modes_are_the_sums_of_the_definition(rng: np.random.Generator) -> None:
+    """Coefficient by coefficient, with as many modes as it has; one has none."""
+    times = np.linspace(0, 1, 9)
+    y = np.tanh((times[:, np.newaxis] - X[:, np.newaxis]) * np.array([2.0, 9.0, 0.0]))
+    kind = TimeModes(TimeModesSettings(tolerance=1e-3, options={"sharing": "shared"}))
+    fitted = kind.fit(X, times, y, rng)
+    assert len(set(fitted.ranks)) == 3
+    arrays, _ = fitted.state()
+    curves = np.concatenate([arrays["fit.mean"], arrays["fit.modes"]], axis=1)
+    asked, queries = np.array([0.03, 0.5, 1.0]), rng.random((4, 1))
+    functions = make_interp_spline(times, curves, 3)(asked)
+    weights, slopes = fitted._regressor.predict(queries), fitted._regressor.jacobian(queries)
+    deviations = fitted._regressor.deviation(queries)
+    assert deviations is not None
+    spread = fitted.deviation(queries, asked)
+    assert spread is not None
+    ends = np.cumsum(fitted.ranks)
+    for i, (end, rank) in enumerate(zip(ends, fitted.ranks, strict=True)):
+        own, modes = slice(end - rank, end), functions[:, 3 + end - rank : 3 + end]
+        expected = functions[:, i] + weights[:, own] @ modes.T
+        np.testing.assert_allclose(fitted.predict(queries, asked)[:, :, i], expected, atol=1e-12)
+        moved = np.einsum("kj,qjd->qkd", modes, slopes[:, own])
+        np.testing.assert_allclose(fitted.jacobian(queries, asked)[:, :, i], moved, atol=1e-12)
+        squares = deviations[:, own] ** 2 @ (modes**2).T
+        np.testing.assert_allclose(spread[:, :, i] ** 2, squares, rtol=1e-9, atol=1e-24)

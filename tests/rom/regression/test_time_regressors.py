@@ -207,7 +207,7 @@ def test_shapes_and_values_that_do_not_fit_are_refused(
 def test_damaged_states_are_refused(fitted: TimeRegressor) -> None:
     arrays, text = fitted.state()
     for name in arrays:
-        with pytest.raises(StoreError, match="missing or does not fit"):
+        with pytest.raises(StoreError, match="damaged or of another version"):
             time_regressor_from_state({k: v for k, v in arrays.items() if k != name}, text)
     for name in ("settings", "sizes", "fit"):
         with pytest.raises(StoreError):
@@ -223,3 +223,18 @@ def test_names_and_settings_are_checked() -> None:
         make_time_regressor("time-modes", {"tolerance": 2.0})
     with pytest.raises(UserError, match="Did you mean 'rbf'"):
         make_time_regressor("time-modes", {"regressor": "rbff"})
+
+
+def test_an_outlook_is_what_is_predicted_and_its_variances(fitted: TimeRegressor) -> None:
+    places = np.array([0, 5, 12])
+    found = fitted.outlook(QUERIES, BETWEEN, places)
+    np.testing.assert_allclose(found.values, fitted.predict(QUERIES, BETWEEN), rtol=1e-12)
+    np.testing.assert_allclose(found.own, fitted.predict(QUERIES, TIMES[places]), rtol=1e-9)
+    deviation = fitted.deviation(QUERIES, TIMES[places])
+    if deviation is None:
+        assert found.variances is None
+    else:
+        assert found.variances is not None
+        squares = (deviation**2).sum(axis=2)
+        np.testing.assert_allclose(found.variances, squares, rtol=1e-9)
+    assert fitted.outlook(QUERIES, np.zeros(0), places).values.shape == (5, 0, 3)

@@ -13,8 +13,10 @@ def _pairs(n: int, rng: np.random.Generator, spread: float = 0.5) -> Pairs:
     return Pairs(points, errors, away.min(axis=1), statistics)
 
 
-def _eta(pairs: Pairs, new: Pairs, level: float = 0.9) -> np.ndarray:
-    indicator = calibrate(pairs, level)
+def _eta(
+    pairs: Pairs, new: Pairs, level: float = 0.9, counted: np.ndarray | None = None
+) -> np.ndarray:
+    indicator = calibrate(pairs, level, counted)
     away = new.points[:, np.newaxis] - pairs.points
     return indicator(new.statistics, new.distances, np.vecdot(away, away))
 
@@ -26,6 +28,19 @@ def test_errors_of_the_same_kind_are_covered_with_the_stated_probability() -> No
         pairs, new = _pairs(40, rng), _pairs(200, rng)
         covered.append((_eta(pairs, new) >= new.errors).mean())
     assert 0.86 < np.mean(covered) < 0.97
+
+
+def test_samples_that_were_chosen_for_their_errors_do_not_raise_the_indicator() -> None:
+    rng = np.random.default_rng(5)
+    all_covered, counted_covered = [], []
+    for _ in range(12):
+        pairs, new = _pairs(60, rng), _pairs(200, rng)
+        counted = np.arange(60) < 36
+        pairs.errors[~counted] *= 3.0
+        all_covered.append((_eta(pairs, new) >= new.errors).mean())
+        counted_covered.append((_eta(pairs, new, counted=counted) >= new.errors).mean())
+    assert np.mean(all_covered) > 0.98
+    assert 0.86 < np.mean(counted_covered) < 0.97
 
 
 def test_the_indicator_is_sharp_where_the_statistic_tells_the_error() -> None:

@@ -1,0 +1,1 @@
+"""Empirical cubature: few points with positive weights that integrate given functions."""

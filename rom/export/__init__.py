@@ -1,0 +1,1 @@
+"""Reduced models in forms that other programs run."""

@@ -1,0 +1,1 @@
+"""The query service: reduced models over HTTP, with three protocols in one process."""

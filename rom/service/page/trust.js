@@ -1,0 +1,64 @@
+// The trust light: shape, colour and words say the same.
+
+import { byId } from "./dom.js";
+import { number, percent } from "./words.js";
+
+const STATES = {
+  fine: { sign: "✓", word: "Trusted" },
+  care: { sign: "!", word: "With care" },
+  stop: { sign: "×", word: "Not trusted" },
+};
+
+/** fine, care or stop for the first query of an answer. */
+export function stateOf(trust) {
+  if (trust.trusted[0]) return "fine";
+  return trust.in_range[0] ? "care" : "stop";
+}
+
+/** One line: the word and the indicator. */
+export function trustText(trust) {
+  return `${STATES[stateOf(trust)].word}, indicator ${percent(trust.indicator[0])}`;
+}
+
+/** Show the trust in an answer; `card` is what the model says about itself. */
+export function showTrust(trust, card) {
+  const state = stateOf(trust);
+  const { sign, word } = STATES[state];
+  const light = byId("trust-light");
+  light.dataset.state = byId("trust").dataset.state = state;
+  light.textContent = sign;
+  light.setAttribute("aria-label", word);
+  byId("trust-word").textContent = word;
+  byId("trust-reason").textContent = reason(state, trust);
+  byId("trust-eta").textContent = `η = ${percent(trust.indicator[0])}`;
+  byId("trust-meaning").textContent = meaning(state, trust, card);
+}
+
+/** Say that there is no answer. */
+export function showNoAnswer() {
+  const light = byId("trust-light");
+  light.dataset.state = byId("trust").dataset.state = "none";
+  light.textContent = "–";
+  light.setAttribute("aria-label", "No answer");
+  byId("trust-word").textContent = "No answer";
+  byId("trust-reason").textContent = "The message at the top says why. What is shown below is an older answer.";
+  byId("trust-eta").textContent = byId("trust-meaning").textContent = "";
+}
+
+function meaning(state, trust, card) {
+  if (state === "stop") return "The indicator was calibrated inside the trained range; out here it promises nothing.";
+  return (
+    `With probability ${percent(trust.coverage)} the relative error of the fields (over the mesh` +
+    `${card.times.count > 1 ? " and all times" : ""}) is below this. ` +
+    `Calibrated on ${number(card.trust.pairs)} simulations that were left out.`
+  );
+}
+
+function reason(state, trust) {
+  const tolerance = percent(trust.tolerance);
+  if (state === "fine") {
+    return `Inside the trained range (${number(trust.score[0], 2)} of the allowed distance), and the indicator is within the tolerance of ${tolerance}.`;
+  }
+  if (state === "care") return `Inside the trained range, but the indicator is above the tolerance of ${tolerance}.`;
+  return `Outside what was trained: ${trust.reasons[0]}. The answer is an extrapolation.`;
+}

@@ -1,0 +1,1 @@
+"""Hyper-reduced models of nonlinear structures, from displacements, mesh, law and loads alone."""
