@@ -187,11 +187,14 @@ class DrawRecord:
     parents
         The sample from which each of them was derived, by their indices; those that are not here
         have none.
+    purpose
+        What they were drawn for, in the words of whoever drew them.
     """
 
     __pydantic_config__ = _STRICT
     samples: tuple[Sample, ...]
     parents: Mapping[int, int]
+    purpose: str = ""
 
 
 type Record = Sample | SolveReport | Provenance | CommitRecord | FailureRecord | DrawRecord

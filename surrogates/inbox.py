@@ -6,12 +6,20 @@ from typing import final
 
 from surrogates.arrivals import Arrival
 
-__all__ = ["Inbox"]
+__all__ = ["Inbox", "arrival_bytes"]
+
+# What an arrival takes besides its values, about: objects of Python, and of the C library.
+_OBJECTS = 1024
+
+
+def arrival_bytes(n_values: int) -> int:
+    """Return the memory that an arrival of so many values takes in an inbox, bytes."""
+    return 4 * n_values + _OBJECTS
 
 
 @final
 class Inbox:
-    """A queue of arrivals that never holds more bytes of values than it may.
+    """A queue of arrivals that never takes more memory than it may.
 
     A frame that does not fit is queued by its number; whoever takes it reads it from the journal.
 
@@ -31,16 +39,17 @@ class Inbox:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the values that are in memory."""
+        """Bytes of the arrivals that are in memory."""
         return self._bytes
 
     def put(self, arrival: Arrival) -> None:
         """Append an arrival, or its number if it does not fit."""
-        if self._bytes + arrival.values.nbytes > self._memory:
+        size = arrival_bytes(arrival.values.size)
+        if self._bytes + size > self._memory:
             self._queue.append(arrival.number)
             return
         self._queue.append(arrival)
-        self._bytes += arrival.values.nbytes
+        self._bytes += size
 
     def put_numbers(self, numbers: Iterable[int]) -> None:
         """Append arrivals that are in the journal."""
@@ -49,5 +58,6 @@ class Inbox:
     def take(self, limit: int) -> list[int | Arrival]:
         """Take out up to `limit` arrivals, or numbers, in their order."""
         taken = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
-        self._bytes -= sum(entry.values.nbytes for entry in taken if isinstance(entry, Arrival))
+        in_memory = (entry.values for entry in taken if isinstance(entry, Arrival))
+        self._bytes -= sum(arrival_bytes(values.size) for values in in_memory)
         return taken

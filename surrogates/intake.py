@@ -7,21 +7,23 @@ of the stream, so that what does not fit stays with the clients.
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.streaming.frames import Delivery, Ending, Frame, Hello, Verdict
-from infra.streaming.source import FrameSource
+from infra.streaming.frames import Delivery, Frame, Hello, Verdict
+from infra.streaming.source import FrameSource, Ticket
+from surrogates.accepted import Batch
 from surrogates.arrivals import Arrival, Design, HeldOut
 from surrogates.attempts import Attempts
 from surrogates.client_watch import ClientWatch, IntakeLimits, Report
 from surrogates.finite import all_finite
 from surrogates.holes import Closing, Hole
-from surrogates.inbox import Inbox
+from surrogates.inbox import Inbox, arrival_bytes
 from surrogates.journal import Journal
 from surrogates.ledger import Ledger
 from surrogates.recovery import Recovery
@@ -81,7 +83,7 @@ class Intake:
         self._attempts = Attempts(design, self._ledger, journal, keep_partial=keep_partial)
         self._closing = Closing(source.expects, self._limits.silence)
         self._inbox = Inbox(self._limits.memory)
-        self._most = self._limits.memory // (4 * design.n_values)
+        self._most = self._limits.memory // arrival_bytes(design.n_values)
         self._validation: list[int] = []
         self._mus: dict[int, NDArray[np.float64]] = {}
         # Held while something is judged and written to disk; `take` never waits for that.
@@ -265,17 +267,35 @@ class Intake:
         StorageFullError, StorageAccessError
             If it cannot be made safe; then there is no answer.
         """
+        if isinstance(delivery, Frame):
+            return self.ingest_frames([delivery])[0], frozenset()
         with self._judging:
             self._greeted = True
-            match delivery:
-                case Hello():
-                    return self._greet(delivery)
-                case Frame():
-                    return self._judge(delivery), frozenset()
-                case Ending():
-                    if (reason := self._attempts.reason(delivery)) is not None:
-                        self._close(delivery.sample, Hole(reason, delivery.attempt))
-                    return Verdict.ACCEPTED, frozenset()
+            if isinstance(delivery, Hello):
+                return self._greet(delivery)
+            if (reason := self._attempts.reason(delivery)) is not None:
+                self._close(delivery.sample, Hole(reason, delivery.attempt))
+            return Verdict.ACCEPTED, frozenset()
+
+    def ingest_frames(self, frames: Sequence[Frame]) -> list[Verdict]:
+        """Judge frames in their order: one write to the journal, and one word to the trainer.
+
+        Returns
+        -------
+        list of Verdict
+            Of each frame, the same as one after the other.
+
+        Raises
+        ------
+        StorageFullError, StorageAccessError
+            As `ingest`; all frames are then without an answer.
+        """
+        with self._judging:
+            self._greeted = True
+            batch = Batch()
+            verdicts = [self._judge(frame, batch) for frame in frames]
+            self._accept(batch)
+        return verdicts
 
     def state(self) -> State:
         """Return the ledger, for `recover`, after flushing what it speaks of to the device."""
@@ -299,9 +319,11 @@ class Intake:
             self._ledger.reopen(hello.sample)
         return Verdict.ACCEPTED, self._ledger.held(hello.sample)
 
-    def _judge(self, frame: Frame) -> Verdict:
+    def _judge(self, frame: Frame, batch: Batch) -> Verdict:
         if frame.values.size != self._design.n_values:
             return Verdict.REFUSED
+        if batch.full or frame.key in batch:
+            self._accept(batch)  # the ledger must know of it
         verdict, sample = self._ledger.judge(frame.key, frame.digest), frame.key.sample
         if verdict is Verdict.DIFFERENT:
             self._report("conflict", sample=sample, attempt=frame.key.attempt, step=frame.key.step)
@@ -311,22 +333,31 @@ class Intake:
         if mu is None:
             return Verdict.REFUSED
         if not all_finite(frame.values):
+            self._accept(batch)  # came before the hole
             self._close(sample, Hole(NOT_FINITE, frame.key.attempt))
             return Verdict.REFUSED
-        self._accept(frame, mu)
+        journal = self._journal_of(sample)
+        if batch.sample is not None and self._journal_of(batch.sample) is not journal:
+            self._accept(batch)  # a batch is in one journal, wholly or not at all
+        batch.add(frame, mu)
         return verdict
 
-    def _accept(self, frame: Frame, mu: NDArray[np.float64]) -> None:
-        key, seconds, number = frame.key, time.time(), len(self._ledger)
-        journal = self._journal_of(key.sample)
-        journal.append(number, key, frame.values, mu, digest=frame.digest, seconds=seconds)
+    def _accept(self, batch: Batch) -> None:
+        """Make frames safe, and queue those that are trained on."""
+        if not batch:
+            return
+        training = self._design.training
+        entries = batch.take(len(self._ledger), time.time())
+        self._journal_of(entries[0].key.sample).append(entries)
         with self._changed:
-            self._ledger.accept(key, frame.digest, seconds)
-            if key.sample in self._design.training and self._keep_partial:
-                time_ = self._design.times[key.step]
-                self._inbox.put(Arrival(number, key, frame.values, mu, time_))
-            if self._ledger.complete(key.sample):
-                self._complete(key.sample)
+            for entry in entries:
+                key = entry.key
+                self._ledger.accept(key, entry.digest, entry.seconds)
+                if self._keep_partial and key.sample in training:
+                    time_ = self._design.times[key.step]
+                    self._inbox.put(Arrival(entry.number, key, entry.values, entry.mu, time_))
+                if self._ledger.complete(key.sample):
+                    self._complete(key.sample)
             self._changed.notify_all()
 
     def _close(self, sample: int, hole: Hole) -> bool:
@@ -381,10 +412,21 @@ class Intake:
             if room != granted:
                 self._source.grant(room)
                 granted = room
-            for ticket, delivery in self._source.receive(_POLL if room > 1 else _POLL_FULL):
+            self._answer(self._source.receive(_POLL if room > 1 else _POLL_FULL))
+            watch.look(anyone=self._greeted or self._ledger.over)
+
+    def _answer(self, ready: Sequence[tuple[Ticket, Delivery]]) -> None:
+        """Judge what has come, frames that follow each other together."""
+        for together, group in groupby(ready, lambda entry: isinstance(entry[1], Frame)):
+            entries = list(group)
+            if together:
+                verdicts = self.ingest_frames([d for _, d in entries if isinstance(d, Frame)])
+                for (ticket, _), verdict in zip(entries, verdicts, strict=True):
+                    self._source.answer(ticket, verdict)
+                continue
+            for ticket, delivery in entries:
                 verdict, held = self.ingest(delivery)
                 self._source.answer(ticket, verdict, held)
-            watch.look(anyone=self._greeted or self._ledger.over)
 
     def _room(self) -> int:
         """Return how many frames may be under way; at least one if the inbox is empty."""

@@ -11,7 +11,8 @@ the journal is opened.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
@@ -22,14 +23,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import ChecksumError, StorageAccessError, StoreError, UserError, storage_errors
+from infra.files import flush_folder
 from infra.streaming.frames import FrameKey, frame_digest
 from surrogates.holes import Hole
-from surrogates.journal_format import FORGIVABLE, Record, parse, scan, write_record
+from surrogates.journal_format import FORGIVABLE, Body, Record, parse, scan, write_records
 
-__all__ = ["Journal"]
+__all__ = ["Entry", "Journal"]
 
 _NO_MU = np.empty(0)
 _FIRST = 1024
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A frame for the journal.
+
+    Attributes
+    ----------
+    number
+        Line in the ledger, larger than all before.
+    key
+        Name of the frame.
+    values
+        Shape (n,), contiguous float32.
+    mu
+        Parameters, shape (p,).
+    digest
+        CRC-32C of the bytes of `values`.
+    seconds
+        Unix time.
+    """
+
+    number: int
+    key: FrameKey
+    values: NDArray[np.float32]
+    mu: NDArray[np.float64]
+    digest: int
+    seconds: float
 
 
 @final
@@ -111,44 +142,36 @@ class Journal:
         with self._lock:
             return self._index.numbers.copy()
 
-    def append(
-        self,
-        number: int,
-        key: FrameKey,
-        values: NDArray[np.float32],
-        mu: NDArray[np.float64],
-        *,
-        digest: int,
-        seconds: float,
-    ) -> None:
-        """Write a frame; when this returns, the death of this process cannot take it any more.
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Write frames; when this returns, the death of this process cannot take them any more.
+
+        They go into one segment, however full it gets by them.
 
         Parameters
         ----------
-        number
-            Line in the ledger, larger than all before.
-        key
-            Name of the frame.
-        values
-            Shape (n,), contiguous float32.
-        mu
-            Parameters, shape (p,).
-        digest
-            CRC-32C of the bytes of `values`.
-        seconds
-            Unix time.
+        entries
+            At least one, by ascending number.
 
         Raises
         ------
         StorageFullError, StorageAccessError
-            If it cannot be written; nothing of it remains.
+            If they cannot be written; nothing of them remains.
         """
-        body = memoryview(values).cast("B")
         with self._lock:
-            at = self._place(number)
-            record = Record("frame", number, key, seconds, digest, len(mu), len(body), at)
-            self._write(record, mu, body)
-            self._index.add(number, max(self._files), at)
+            at = self._place(entries[0].number)
+            records = []
+            for entry in entries:
+                body = memoryview(entry.values).cast("B")
+                record = Record(
+                    "frame", entry.number, entry.key, entry.seconds, entry.digest, len(entry.mu),
+                    len(body), at,
+                )  # fmt: skip
+                records.append((record, entry.mu, body))
+                at = record.end
+            self._write(records)
+            segment = max(self._files)
+            for record, _, _ in records:
+                self._index.add(record.number, segment, record.at)
 
     def append_hole(self, number: int, sample: int, hole: Hole, *, seconds: float) -> None:
         """Write that a sample was given up when there were `number` lines; raises as `append`."""
@@ -158,7 +181,7 @@ class Journal:
         with self._lock:
             at = self._place(number)
             record = Record("hole", number, key, seconds, digest, 0, len(body), at)
-            self._write(record, _NO_MU, body)
+            self._write([(record, _NO_MU, body)])
 
     def frames(self) -> Iterator[Record]:
         """Return the headers of the frames, in the order of their numbers."""
@@ -223,6 +246,7 @@ class Journal:
         with storage_errors(self._folder):
             for file in list(self._files.values()):
                 os.fsync(file)
+            flush_folder(self._folder)  # names of new segments
 
     def drop_before(self, number: int) -> None:
         """Remove the segments of which every frame is older than `number`, unless all are kept."""
@@ -256,13 +280,13 @@ class Journal:
                 self._begin(number)
         return self._end
 
-    def _write(self, record: Record, mu: NDArray[np.float64], body: memoryview | bytes) -> None:
+    def _write(self, records: Sequence[tuple[Record, NDArray[np.float64], Body]]) -> None:
         try:
-            write_record(self._files[max(self._files)], record, mu, body)
+            write_records(self._files[max(self._files)], records)
         except OSError:
             with storage_errors(self._folder):
                 raise
-        self._end = record.end
+        self._end = records[-1][0].end
 
     def _begin(self, number: int) -> None:
         body = self._study.encode()
@@ -271,7 +295,7 @@ class Journal:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         file = os.open(self._path(number), flags, 0o666)
         try:
-            write_record(file, record, _NO_MU, body)
+            write_records(file, [(record, _NO_MU, body)])
         except OSError:
             os.close(file)
             raise

@@ -7,7 +7,7 @@ the parameters (float64) and the body: the values of a frame (float32), or a tex
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, final
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from infra.streaming.frames import FrameKey
 
-__all__ = ["FORGIVABLE", "Kind", "Record", "header", "parse", "scan", "write_record"]
+__all__ = ["FORGIVABLE", "Body", "Kind", "Record", "header", "parse", "scan", "write_records"]
 
 FORGIVABLE = -2
 """Step of a hole that has a failure record: whoever removes that computes the sample again."""
@@ -28,6 +28,8 @@ _HEADER = struct.Struct("<4sHHqqqqdIQ")
 _CHECK = struct.Struct("<I")
 _PREFIX = _HEADER.size + _CHECK.size
 _MAGIC = b"rfj1"
+# The least that systems promise for one call (POSIX: 16, Linux: 1024).
+_MOST_PARTS = 1024
 _KINDS: tuple[Kind, ...] = ("study", "frame", "hole")
 
 
@@ -105,17 +107,23 @@ def scan(file: int) -> Iterator[Record]:
         at = record.end
 
 
-def write_record(
-    file: int, record: Record, mu: NDArray[np.float64], body: memoryview | bytes
-) -> None:
-    """Write a record at its place; after an error nothing of it remains there."""
-    parts = [header(record), mu.tobytes(), body]
+type Body = memoryview | bytes
+
+
+def write_records(file: int, records: Sequence[tuple[Record, NDArray[np.float64], Body]]) -> None:
+    """Write records that follow each other, parameters and body of each, at the first one's place.
+
+    After an error nothing of them remains there. Of more than a few hundred the system takes only
+    the first at once; then it is asked again.
+    """
+    start, end = records[0][0].at, records[-1][0].end
+    parts = [part for record, mu, body in records for part in (header(record), mu.tobytes(), body)]
     try:
-        written = os.pwritev(file, parts, record.at)
-        if written < record.end - record.at:  # a disk that fills takes a part first
+        written = os.pwritev(file, parts[:_MOST_PARTS], start)
+        if written < end - start:  # a disk that fills takes a part first
             rest = memoryview(b"".join(parts))
             while written < len(rest):
-                written += os.pwrite(file, rest[written:], record.at + written)
+                written += os.pwrite(file, rest[written:], start + written)
     except OSError:
-        os.ftruncate(file, record.at)
+        os.ftruncate(file, start)
         raise

@@ -71,7 +71,7 @@ class ClientLimits:
     patience_seconds: float = 3600.0
     beat_seconds: float = 1.0
     idle_seconds: float = 0.25
-    shared_bytes: int | None = 1 << 14
+    shared_bytes: int | None = 1 << 16
 
 
 class FrameStream(ABC):

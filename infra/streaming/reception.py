@@ -65,7 +65,7 @@ class Reception:
             session = self._sessions[key] = Session(self._spec, *key)
         former = session.peers.get(peer.part[0])
         if former is not None:
-            former.session = None
+            former.leave(session)
         session.peers[peer.part[0]] = peer
         if session.endings.pop(peer.part[0], None) is not None and not session.ending_given:
             session.farewell = None  # it comes again, after what has to be sent again
@@ -207,7 +207,7 @@ class Reception:
             session.damaged.add(step)
         if not session.alive:
             self._orphans -= 1
-        for peer in session.peers.values():
+        for peer in session.listeners:
             peer.answer(step, verdict)
         self._give_ending(session)
 
@@ -223,8 +223,9 @@ class Reception:
 
     def _close_ended(self, session: Session) -> None:
         assert session.ending_verdict is not None, "the caller knows"
-        for start in session.endings:
-            session.peers[start].ended(session.ending_verdict)
+        for peer in session.listeners:
+            if peer.part[0] in session.endings:
+                peer.ended(session.ending_verdict)
         if session.alive and session.peers.keys() == session.endings.keys():
             self._forget(session)
 
@@ -240,4 +241,4 @@ class Reception:
             self._orphans += len(session.pending)
             del self._sessions[session.sample, session.attempt]
             for peer in session.peers.values():
-                peer.session = None
+                peer.leave(session)

@@ -34,7 +34,7 @@ class Rendezvous:
     spec
         The study's stream.
     endpoints
-        Addresses in ZeroMQ's form, the fastest first; none while no trainer is there.
+        Addresses in ZeroMQ's form, of which clients take the first; none while no trainer is there.
     epoch
         Number of the trainer: 1, 2, 3, ...
     token
@@ -123,8 +123,6 @@ def claim(
                 f"Expected a trainer of the study {former.study[:12]} at {path}; received "
                 f"{spec.study[:12]}. Start a new run in another folder."
             )
-        if former is not None:
-            _remove_sockets(former)
         made = Rendezvous(
             spec=spec,
             endpoints=endpoints,
@@ -143,7 +141,6 @@ def release(path: Path, own: Rendezvous) -> None:
     """Leave a stream: clients spool until another trainer comes. Does nothing to a newer one."""
     with locked(_lock(path)), suppress(UserError):
         if Rendezvous.read(path).epoch == own.epoch:
-            _remove_sockets(own)
             _write(path, replace(own, endpoints=()))
 
 
@@ -176,14 +173,6 @@ def _write(path: Path, rendezvous: Rendezvous) -> None:
         finally:
             staged.unlink(missing_ok=True)
         flush_folder(path.parent)
-
-
-def _remove_sockets(former: Rendezvous) -> None:
-    """Remove what a trainer that was killed has left."""
-    for endpoint in former.endpoints:
-        if endpoint.startswith("ipc://") and former.host == socket.gethostname():
-            with suppress(OSError):
-                Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
 
 
 def _lock(path: Path) -> Path:

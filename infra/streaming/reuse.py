@@ -83,8 +83,8 @@ class Reuse:
             if spare.socket is not None and spare.connection == connection:
                 socket, spare.socket = spare.socket, None
                 return socket
-        endpoint = _nearest(connection[0])
-        return _connected(self.context, endpoint) if endpoint else None
+        endpoints = connection[0].endpoints
+        return _connected(self.context, endpoints[0]) if endpoints else None
 
     def keep_socket(self, socket: "zmq.Socket[bytes]", connection: Connection) -> None:
         """Keep a socket whose stream has ended, everything on it being answered."""
@@ -121,16 +121,6 @@ class Reuse:
         """Close what is kept; the next stream begins anew."""
         with self._lock:
             self._spare.close()
-
-
-def _nearest(rendezvous: Rendezvous) -> str:
-    """Return the fastest address that this process can reach; empty if nobody is there."""
-    for endpoint in rendezvous.endpoints:
-        if not endpoint.startswith("ipc://"):
-            return endpoint
-        if os.uname().nodename == rendezvous.host and Path(endpoint[6:]).is_socket():
-            return endpoint
-    return ""
 
 
 def _connected(context: "zmq.Context[Any]", endpoint: str) -> "zmq.Socket[bytes]":

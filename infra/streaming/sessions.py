@@ -36,6 +36,11 @@ class Peer(ABC):
         self.blocked_seconds = 0.0
         self.spooled_bytes = 0
 
+    def leave(self, session: "Session") -> None:
+        """Belong to a session no more, unless its client has begun another one since."""
+        if self.session is session:
+            self.session = None
+
     @abstractmethod
     def welcome(self, verdict: Verdict, held: Set[int], answered: int, allowed: int) -> None:
         """Pass on the answer to a hello, and the counts that the session has reached."""
@@ -134,10 +139,15 @@ class Session:
             self.spec.n_values
         )
 
+    @property
+    def listeners(self) -> list[Peer]:
+        """Peers that what happens here concerns: not ranks that compute another sample already."""
+        return [peer for peer in self.peers.values() if peer.session in (self, None)]
+
     def allow(self, more: int) -> None:
         """Allow so many frames more."""
         self.allowed += more
-        for peer in self.peers.values():
+        for peer in self.listeners:
             peer.allow(self.allowed)
 
     def status(self) -> ClientStatus:

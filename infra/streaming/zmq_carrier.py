@@ -196,10 +196,9 @@ class Carrier:
             self._beat()
         self._send_frames()
         self._send_ending()
-        spilled = not (self._flushing or self._outbox.crowded) or self._outbox.spill(
-            everything=self._flushing
-        )
-        if self._flushing and spilled and not self._outbox.over:
+        flushing = self._flushing  # once: the solver may end while frames are being moved
+        spilled = not (flushing or self._outbox.crowded) or self._outbox.spill(everything=flushing)
+        if flushing and spilled and not self._outbox.over:
             self._outbox.spill_ending()
         # Frames that wait for a welcome or a credit: no need to hear of each.
         self._paced |= self._outbox.starved

@@ -5,7 +5,6 @@ import os
 import socket as network
 import threading
 import time
-import uuid
 from collections.abc import Set
 from contextlib import suppress
 from hmac import compare_digest
@@ -34,8 +33,6 @@ __all__ = ["ZmqSource"]
 _CHORES = 1.0
 # Messages that are read before the application gets them.
 _AT_ONCE = 256
-# Longest path of a Unix socket, bytes, with its final zero.
-_LONGEST = 104
 # Bytes of frames after which those that were read are handed on first, while they are in the
 # processor's cache; and bytes of memory that is kept to read frames into.
 _BYTES_AT_ONCE, _RECYCLED = 1 << 22, 1 << 26
@@ -120,7 +117,7 @@ class ZmqSource(FrameSource):
         try:
             with storage_errors(Path(spool)):
                 Path(spool).mkdir(parents=True, exist_ok=True)
-            self._own = claim(self._path, spec, self._bind(interface), Path(spool), spool_limit)
+            self._own = claim(self._path, spec, (self._bind(interface),), Path(spool), spool_limit)
         except BaseException:
             self._free()
             raise
@@ -195,8 +192,8 @@ class ZmqSource(FrameSource):
         os.close(self._read_end)
         os.close(self._write_end)
 
-    def _bind(self, interface: str) -> tuple[str, ...]:
-        """Listen; return the addresses under which clients reach this source."""
+    def _bind(self, interface: str) -> str:
+        """Listen; return the address under which clients reach this source."""
         try:
             port = self._socket.bind_to_random_port(f"tcp://{interface}")
         except zmq.ZMQError as error:
@@ -205,16 +202,8 @@ class ZmqSource(FrameSource):
                 "Use `*` for all of them."
             ) from error
         host = network.gethostname() if interface == "*" else interface
-        tcp = f"tcp://{host}:{port}"
-        # Unix sockets are faster; every source has one of its own, since it removes it.
-        local = self._path.absolute().parent / f".{uuid.uuid4().hex[:12]}.sock"
-        if len(os.fsencode(local)) < _LONGEST:
-            with suppress(zmq.ZMQError, OSError):
-                local.parent.mkdir(parents=True, exist_ok=True)
-                self._socket.bind(f"ipc://{local}")
-                local.chmod(0o600)
-                return (f"ipc://{local}", tcp)
-        return (tcp,)
+        # No Unix socket beside it: ZeroMQ is the slower there, see `benchmarks/online.py`.
+        return f"tcp://{host}:{port}"
 
     def _round(self) -> list[tuple[Ticket, Delivery]]:
         """Read, pass on and answer once."""

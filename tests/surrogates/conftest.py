@@ -1,6 +1,7 @@
 """Small meshes and inputs for the tests of the surrogates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from infra.field_space import FieldInfo, FieldSpace, Prescribed
+from infra.streaming.memory import MemoryLink
 from surrogates.inputs import InputSpec
+from surrogates.testing_intake import SPEC, Room
 
 type Space = Callable[..., FieldSpace]
 
@@ -79,3 +82,12 @@ def inputs() -> InputSpec:
 def generator() -> torch.Generator:
     """Return a generator of random tensors."""
     return torch.Generator().manual_seed(7)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    """Give a room whose intakes end with the test."""
+    room = Room(tmp_path, MemoryLink(SPEC))
+    yield room
+    for intake in room.intakes:
+        intake.stop()

@@ -19,6 +19,7 @@ from surrogates.assembly import Direct, Pairs
 from surrogates.batch import Batch
 from surrogates.draws import End, Wait
 from surrogates.feed import Feed
+from surrogates.inbox import arrival_bytes
 from surrogates.intake import Intake, IntakeLimits
 from surrogates.journal import Journal
 from surrogates.online_feed import OnlineFeed
@@ -219,7 +220,7 @@ def run_clients(bench: Bench) -> list[threading.Thread]:
 @pytest.fixture
 def live(tmp_path: Path) -> tuple[Bench, list[Batch], Feed]:
     """A run with clients in threads: how they interleave is up to chance."""
-    bench = Bench(tmp_path, frames=2, memory=10 * 4 * 5)
+    bench = Bench(tmp_path, frames=2, memory=10 * arrival_bytes(5))
     feed = bench.online()
     feed.intake.start()
     clients = run_clients(bench)

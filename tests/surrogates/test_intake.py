@@ -3,8 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,77 +10,16 @@ import numpy as np
 import pytest
 
 from infra.errors import FencedError, StorageAccessError, UserError
-from infra.streaming.frames import Ending, Frame, FrameKey, Hello, Verdict, frame_digest
+from infra.streaming.frames import Frame, FrameKey, Hello, Verdict, frame_digest
 from infra.streaming.memory import MemoryLink
-from infra.streaming.spool import Owner, Spool
-from infra.streaming.zmq_source import ZmqSource
 from surrogates.arrivals import Arrival, Design
-from surrogates.intake import Intake, IntakeLimits
-from surrogates.journal import Journal
+from surrogates.inbox import arrival_bytes
+from surrogates.intake import Intake
+from surrogates.journal import Entry, Journal
 from surrogates.testing import small_design, small_frame, small_spec, small_values
+from surrogates.testing_intake import SPEC, Room, keys, receive, send, wait_for
 
-SPEC = small_spec(n_samples=4, n_frames=5, n_values=6)
-FRAME_BYTES = 4 * 6
-
-
-@dataclass
-class Room:
-    """Makes intakes on one folder, as successive trainers do."""
-
-    folder: Path
-    link: MemoryLink
-    intakes: list[Intake] = field(default_factory=list)
-    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def intake(
-        self,
-        *,
-        design: Design | None = None,
-        memory: int = 1 << 20,
-        keep_partial: bool = True,
-        first_client: float = 60.0,
-        silence: float = 60.0,
-    ) -> Intake:
-        intake = Intake(
-            self.link.source(),
-            design or small_design(SPEC, validation=[3]),
-            Journal(self.folder / "training", SPEC.study, SPEC.n_values),
-            Journal(self.folder / "held-out", SPEC.study, SPEC.n_values, keep=True),
-            limits=IntakeLimits(memory, first_client, silence),
-            keep_partial=keep_partial,
-            report=lambda event, **values: self.events.append((event, values)),
-        )
-        self.intakes.append(intake)
-        return intake
-
-
-@pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
-    room = Room(tmp_path, MemoryLink(SPEC))
-    yield room
-    for intake in room.intakes:
-        intake.stop()
-
-
-def send(intake: Intake, sample: int, steps: Iterator[int] | range, attempt: int = 0) -> None:
-    for step in steps:
-        verdict, _ = intake.ingest(small_frame(SPEC, sample, step, attempt))
-        assert verdict is Verdict.ACCEPTED
-
-
-def keys(arrivals: list[Arrival]) -> list[tuple[int, int]]:
-    return [(arrival.key.sample, arrival.key.step) for arrival in arrivals]
-
-
-def receive(intake: Intake, count: int) -> list[Arrival]:
-    """Take until there are so many; a test that fails here would wait in vain."""
-    arrivals: list[Arrival] = []
-    for _ in range(10_000):
-        arrivals += intake.take(1000)
-        if len(arrivals) >= count:
-            return arrivals
-        intake.wait(10.0)
-    raise AssertionError(f"Only {len(arrivals)} of {count} frames came.")
+FRAME_BYTES = arrival_bytes(6)
 
 
 def test_accepted_frames_are_taken_once_in_order_with_their_parameters(room: Room) -> None:
@@ -176,94 +113,6 @@ def test_a_frame_of_another_size_is_refused(room: Room) -> None:
     assert not intake.holes
 
 
-def test_an_attempt_that_ends_without_all_frames_gives_its_sample_up_unless_it_was_discarded(
-    room: Room,
-) -> None:
-    intake = room.intake()
-    send(intake, 0, range(5))
-    send(intake, 3, range(4))
-    intake.ingest(Ending(0, 0, complete=True))
-    intake.ingest(Ending(1, 0, complete=False, reason="diverged"))
-    intake.ingest(Ending(2, 0, complete=False, reason="discarded"))
-    intake.ingest(Ending(3, 0, complete=True))
-    intake.ingest(Ending(9, 0, complete=False, reason="not-finite"))
-    assert intake.holes == {1: "diverged", 3: "incomplete"}
-    assert ("hole", {"sample": 3, "reason": "incomplete"}) in room.events
-
-
-def test_a_new_attempt_at_a_hole_is_heard_until_reception_is_over(room: Room) -> None:
-    intake = room.intake()
-    assert intake.ingest(Hello(1, 4))[0] is Verdict.ACCEPTED
-    send(intake, 1, range(2), attempt=4)
-    intake.ingest(Ending(1, 4, complete=False, reason="killed"))
-    assert intake.ingest(Hello(1, 4))[0] is Verdict.DUPLICATE  # the old one joins again
-    assert intake.ingest(Hello(1, 5)) == (Verdict.ACCEPTED, frozenset({0, 1}))
-    assert not intake.holes
-    # What the old one has left says its end late; the new one is under way.
-    intake.ingest(Ending(1, 4, complete=False, reason="killed"))
-    send(intake, 1, range(2, 5), attempt=5)
-    assert not intake.holes
-    for sample in (0, 2, 3):
-        intake.ingest(Ending(sample, 0, complete=False, reason="killed"))
-    assert intake.ingest(Hello(0, 6))[0] is Verdict.DUPLICATE  # it was the end
-
-
-def test_frames_that_may_be_dropped_are_not_built_upon_by_a_new_attempt(room: Room) -> None:
-    intake = room.intake(keep_partial=False)
-    send(intake, 1, range(2))
-    for sample in (0, 1):
-        intake.close_sample(sample, "crashed")
-    assert intake.ingest(Hello(0, 1))[0] is Verdict.ACCEPTED
-    assert intake.ingest(Hello(1, 1))[0] is Verdict.DUPLICATE
-
-
-def test_holes_of_an_earlier_trainer_are_open_again_unless_they_have_failed(room: Room) -> None:
-    first = room.intake()
-    send(first, 1, range(2))
-    state = first.state()
-    for sample in (0, 1, 3):
-        first.close_sample(sample, "crashed")
-    second = room.intake()
-    second.recover(state, np.empty(0, np.int64))
-    second.reopen({0})
-    assert second.holes == {0: "crashed"}
-    send(second, 1, range(2, 5), attempt=1)
-    # The hole is older than these frames; and so for a trainer from a checkpoint with the hole.
-    third = room.intake()
-    third.recover({**first.state()}, np.empty(0, np.int64))
-    assert third.holes == {0: "crashed", 3: "crashed"}
-    assert keys(third.take(9)) == [(1, step) for step in range(5)]
-
-
-def test_a_hole_whose_frames_were_dropped_is_never_open_again(room: Room) -> None:
-    first = room.intake(keep_partial=False)
-    send(first, 1, range(2))
-    first.close_sample(1, "crashed")
-    state = first.state()
-    room.folder.joinpath("training", f"{0:020d}.frames").unlink()
-    second = room.intake(keep_partial=False)
-    second.recover(state, np.empty(0, np.int64))
-    second.reopen(())
-    assert second.holes == {1: "crashed"}
-
-
-def test_reception_is_over_when_all_are_complete_or_holes_and_everything_was_taken(
-    room: Room,
-) -> None:
-    intake = room.intake()
-    for sample in (0, 3):
-        send(intake, sample, range(5))
-    send(intake, 1, range(2))
-    assert intake.close_sample(1, "crashed")
-    assert not intake.close_sample(1, "again")
-    assert not intake.close_sample(0, "complete")
-    assert not intake.close_sample(77, "unknown")
-    assert intake.close_sample(2, "crashed")
-    assert not intake.over
-    assert len(intake.take(100)) == 7
-    assert intake.over
-
-
 def test_validation_samples_are_handed_over_whole_and_never_trained_on(room: Room) -> None:
     intake = room.intake()
     send(intake, 3, range(1, 5))
@@ -319,7 +168,7 @@ def test_a_journal_with_missing_frames_is_a_clear_error(room: Room) -> None:
     (room.folder / "training").joinpath(f"{0:020d}.frames").unlink()
     journal = Journal(room.folder / "training", SPEC.study, 6)
     frame = small_frame(SPEC, 0, 3)
-    journal.append(3, frame.key, frame.values, np.ones(1), digest=frame.digest, seconds=0.0)
+    journal.append([Entry(3, frame.key, frame.values, np.ones(1), frame.digest, 0.0)])
     with pytest.raises(UserError, match="the next one there is 3"):
         room.intake().recover({}, np.empty(0, np.int64))
 
@@ -407,7 +256,7 @@ def test_a_killed_trainer_loses_no_frame_that_it_has_accepted(tmp_path: Path) ->
         "from pathlib import Path\n"
         "from infra.streaming.memory import MemoryLink\n"
         "from surrogates.intake import Intake\n"
-        "from surrogates.journal import Journal\n"
+        "from surrogates.journal import Entry, Journal\n"
         "from surrogates.testing import small_design, small_frame, small_spec\n"
         "spec = small_spec(n_samples=400, n_frames=5, n_values=2000)\n"
         "journals = [Journal(Path(sys.argv[1], name), 'study', 2000) for name in 'ab']\n"
@@ -457,73 +306,3 @@ def test_a_silent_client_is_reported_once_and_its_sample_stays_open(room: Room) 
     reported = wait_for(lambda: [e for e in room.events if e[0] == "client-silent"])
     assert [values["sample"] for _, values in reported] == [0]
     assert not intake.holes
-
-
-def wait_for[T](condition: Callable[[], T]) -> T:
-    pause = threading.Event()
-    for _ in range(3000):
-        if value := condition():
-            return value
-        pause.wait(0.01)
-    raise AssertionError("It never came.")
-
-
-def test_a_hole_without_a_failure_record_stays_until_a_newer_attempt_comes(room: Room) -> None:
-    """A user's own loop that gave up: nobody has said that it will compute the sample again."""
-    first = room.intake()
-    send(first, 1, range(2), attempt=4)
-    state = first.state()
-    first.ingest(Ending(1, 4, complete=False, reason="diverged"))
-    first.ingest(Ending(2, 7, complete=False, reason="diverged"))
-    first.close_sample(2, "diverged")  # and this one's record was seen
-    for known in (state, first.state(), {}):
-        second = room.intake()
-        second.recover(known, np.empty(0, np.int64))
-        second.reopen(())
-        assert second.holes == {1: "diverged"}
-        assert second.ingest(Hello(1, 3))[0] is Verdict.DUPLICATE  # older than what gave it up
-        assert second.ingest(Hello(1, 4))[0] is Verdict.DUPLICATE
-        assert second.holes == {1: "diverged"}
-        assert second.ingest(Hello(1, 5)) == (Verdict.ACCEPTED, frozenset({0, 1}))
-        assert not second.holes
-
-
-def test_a_sample_is_not_given_up_while_frames_of_it_lie_in_the_spool(tmp_path: Path) -> None:
-    spool = tmp_path / "spool"
-    source = ZmqSource(tmp_path / "rendezvous.json", SPEC, spool=spool)
-    journals = [Journal(tmp_path / name, SPEC.study, SPEC.n_values) for name in "ab"]
-    intake = Intake(source, small_design(SPEC), *journals)
-    intake.recover({}, np.empty(0, np.int64))
-    intake.ingest(Hello(1, 11))
-    send(intake, 1, range(2), attempt=11)
-    left = Spool(spool, 10**6, Owner(SPEC.study, SPEC.n_values, Hello(1, 11), (0, SPEC.n_values)))
-    for step in (2, 3):
-        frame = small_frame(SPEC, 1, step)
-        left.append(step, frame.digest, frame.values)
-    left.close(keep=True)
-    try:
-        assert not intake.close_sample(1, "lost")
-        assert not intake.holes
-        intake.start()
-        assert keys(receive(intake, 4)) == [(1, step) for step in range(4)]
-        wait_for(lambda: intake.close_sample(1, "lost"))
-        assert intake.holes == {1: "lost"}
-    finally:
-        intake.stop()
-        source.close()
-
-
-def test_a_sample_is_given_up_at_once_where_partial_samples_are_not_trained_on(room: Room) -> None:
-    intake = room.intake(keep_partial=False)
-    stream = room.link.connect(1)
-    assert intake.close_sample(1, "lost")
-    stream.abandon("seen")
-
-
-def test_a_client_that_hangs_does_not_keep_its_sample_open_for_ever(room: Room) -> None:
-    stream = room.link.connect(1)
-    assert not room.intake().close_sample(1, "lost")
-    impatient = room.intake(silence=0.0)
-    assert impatient.close_sample(1, "lost")
-    assert impatient.holes == {1: "lost"}
-    stream.abandon("seen")

@@ -9,7 +9,7 @@ from infra.errors import ChecksumError, StorageAccessError, StoreError, UserErro
 from infra.streaming.frames import FrameKey
 from surrogates.admissions import Admission, AdmissionLog
 from surrogates.holes import Hole
-from surrogates.journal import Journal
+from surrogates.journal import Entry, Journal
 from surrogates.testing import small_frame, small_spec
 
 SPEC = small_spec(n_samples=4, n_frames=5)
@@ -22,7 +22,7 @@ def fresh(folder: Path, *, keep: bool = False, segment_bytes: int = 1 << 20) -> 
 def write(journal: Journal, number: int) -> None:
     frame = small_frame(SPEC, number // 5, number % 5, attempt=3)
     mu = np.array([number + 0.5])
-    journal.append(number, frame.key, frame.values, mu, digest=frame.digest, seconds=7.25)
+    journal.append([Entry(number, frame.key, frame.values, mu, frame.digest, 7.25)])
 
 
 def require_frame(journal: Journal, number: int) -> None:
@@ -176,7 +176,7 @@ def test_a_place_that_is_no_folder_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_a_frame_without_parameters_is_written(tmp_path: Path) -> None:
     journal, frame = fresh(tmp_path), small_frame(SPEC, 0, 0)
-    journal.append(0, frame.key, frame.values, np.empty(0), digest=frame.digest, seconds=0.0)
+    journal.append([Entry(0, frame.key, frame.values, np.empty(0), frame.digest, 0.0)])
     record, mu, values = journal.read(0)
     assert (record.key, len(mu)) == (FrameKey(0, 0, 0), 0)
     np.testing.assert_array_equal(values, frame.values)

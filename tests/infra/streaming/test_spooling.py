@@ -14,6 +14,7 @@ from infra.streaming.leftovers import leftovers
 from infra.streaming.spool import Owner, Spool
 from infra.streaming.testing import Application, SmallLedger, values_of, wait_for
 from infra.streaming.zmq_source import ZmqSource
+from infra.streaming.zmq_stream import ZmqStream
 
 # Memory for two frames only, and these for a moment.
 TIGHT = ClientLimits(beat_seconds=0.05, idle_seconds=0.0, welcome_seconds=20.0, memory_bytes=1)
@@ -53,6 +54,34 @@ def test_frames_keep_their_order_through_memory_and_disk(
     ledger.assert_holds(0, set(range(spec.n_frames)))
     assert [key.step for key in ledger.delivered] == list(range(spec.n_frames))
     assert list((path.parent / "spool").iterdir()) == []
+
+
+def test_an_end_while_frames_are_being_moved_to_the_spool_leaves_none_behind(
+    path: Path, spec: StreamSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = replace(spec, n_frames=2)
+    folder, put = path.parent / "spool", threading.Event()
+    with ZmqSource(path, spec, spool=folder):
+        stream = connect(path, 0, limits=TIGHT)
+        assert isinstance(stream, ZmqStream)
+        outbox, carrier = stream._outbox, stream._carrier
+        spill = outbox.spill
+
+        def spill_and_end(*, everything: bool) -> bool:
+            moved = spill(everything=everything)  # one of the two
+            assert put.wait(20.0)
+            outbox.end(complete=True, reason="")
+            carrier.flush()
+            return moved
+
+        monkeypatch.setattr(outbox, "spill", spill_and_end)
+        send_all(stream)
+        put.set()
+        wait_for(lambda: outbox.spooled)
+        stream.finish(linger=0.0)
+    (left,) = leftovers(folder, spec)
+    assert (sorted(left.steps), left.ending) == ([0, 1], Ending(0, stream.attempt, complete=True))
+    left.close()
 
 
 def test_the_solver_runs_on_until_the_spool_is_full_then_waits_and_says_so(

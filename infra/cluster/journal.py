@@ -1,0 +1,70 @@
+"""What befell the jobs of a dataset: lines of JSON, for `romflow status` and for reports."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, final
+
+from infra.cluster.policy import Attempt, advice
+from infra.cluster.resources import time_text
+from infra.cluster.states import Outcome
+from infra.errors import storage_errors
+from infra.files import write_whole
+
+__all__ = ["Journal"]
+
+
+@final
+class Journal:
+    """Appends events to a file, each as one line.
+
+    Parameters
+    ----------
+    path : of the file; its folder is made if needed
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def note(self, chunk: str, outcome: Outcome, before: Attempt, after: Attempt | None) -> None:
+        """Note how an attempt at a chunk ended, and what is done about it.
+
+        Parameters
+        ----------
+        chunk : its name
+        outcome : how the attempt ended
+        before, after : this attempt and the next one; None if there is none
+        """
+        text = f"chunk {chunk} {outcome.value}; {_answer(outcome, before, after)}"
+        self.write(outcome.name.lower(), text, chunk=chunk)
+
+    def write(self, event: str, text: str, **values: Any) -> None:
+        """Append an event with a line for people."""
+        line = json.dumps({"event": event, "time": time.time(), "text": text, **values}) + "\n"
+        with storage_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            file = os.open(self._path, flags, 0o666)
+            try:
+                write_whole(file, line.encode())
+            finally:
+                os.close(file)
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return all events, the oldest first; none without a file."""
+        try:
+            lines = self._path.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _answer(outcome: Outcome, before: Attempt, after: Attempt | None) -> str:
+    if after is None:
+        return f"it is not tried again. {advice(outcome, before)}"
+    if after.resources.seconds > before.resources.seconds:
+        return f"again with {time_text(after.resources.seconds)}"
+    if after.resources != before.resources:
+        return f"again with {after.resources.memory} MiB"
+    return "again"

@@ -1,0 +1,232 @@
+"""Slurm's commands: few calls, limited in their rate, tried again while the controller is away."""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+from infra.cluster.profile import Profile
+from infra.cluster.rate import RateLimit
+from infra.cluster.slurm_errors import SlurmError, is_passing, refusal
+from infra.errors import UserError
+
+__all__ = ["Partition", "Queue", "Slurm"]
+
+_SECONDS = 60.0
+# Waiting times between attempts, seconds: together a restart of the controller is outlasted.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+_GONE = "Invalid job id"
+
+
+@final
+@dataclass(frozen=True)
+class Partition:
+    """A partition as sinfo tells of it.
+
+    Attributes
+    ----------
+    name : of the partition
+    limit : longest walltime in Slurm's form, ``infinite`` for none
+    nodes, cpus : number of nodes, and of processors of each; no number for several kinds
+    memory : of a node, MiB; of several kinds the least
+    default : whether jobs go there that name none
+    up : whether it takes jobs
+    """
+
+    name: str
+    limit: str
+    nodes: int
+    cpus: int | None
+    memory: int
+    default: bool
+    up: bool
+
+
+@final
+@dataclass(frozen=True)
+class Queue:
+    """Slurm's words for jobs, at one moment.
+
+    Attributes
+    ----------
+    states : word by job and element; element -1 stands for jobs without elements, and for all
+        elements of an array that have not been started
+    reasons : why such jobs wait, by the same keys
+    """
+
+    states: Mapping[tuple[int, int], str]
+    reasons: Mapping[tuple[int, int], str]
+
+    def state(self, job: int, element: int = -1) -> str | None:
+        """Return the word for an element; None if Slurm knows it no more."""
+        return self.states.get((job, element)) or self.states.get((job, -1))
+
+
+@final
+@dataclass(frozen=True)
+class Slurm:
+    """Slurm's commands on this machine.
+
+    Attributes
+    ----------
+    limit : how often commands may be called
+    pauses : seconds before each further attempt
+    sleep : waits
+    """
+
+    limit: RateLimit = field(default_factory=RateLimit)
+    pauses: tuple[float, ...] = _PAUSES
+    sleep: Callable[[float], None] = time.sleep
+
+    def submit(self, script: str, name: str, profile: Profile) -> int:
+        """Give a job to Slurm, once.
+
+        Parameters
+        ----------
+        script : text of the batch script
+        name : of the job; no other job has it, so that an answer that was lost is found again
+        profile : for messages
+
+        Returns
+        -------
+        int
+            Number of the job.
+
+        Raises
+        ------
+        UserError
+            If Slurm refuses it; the message names the key of the profile.
+        SlurmError
+            If Slurm does not answer.
+        """
+        done = self._call(["sbatch", "--parsable"], script)
+        for pause in self.pauses:
+            if done.returncode == 0 or not is_passing(done.stderr):
+                break
+            self.sleep(pause)
+            found = self.find(name)  # it may have been taken, and only the answer lost
+            if found is not None:
+                return found
+            done = self._call(["sbatch", "--parsable"], script)
+        if done.returncode == 0:
+            return int(done.stdout.strip().split(";")[0])
+        raise self._failed(done) if is_passing(done.stderr) else refusal(done.stderr, profile)
+
+    def test(self, script: str, profile: Profile) -> None:
+        """Ask whether Slurm would take a job; raises as `submit` does."""
+        done = self._patiently(["sbatch", "--test-only"], script)
+        if done.returncode:
+            raise refusal(done.stderr, profile)
+
+    def find(self, name: str) -> int | None:
+        """Return the number of a job by its name; None if Slurm knows none."""
+        text = self._output(["squeue", "-h", "--states=all", f"--name={name}", "-o", "%F"])
+        return int(text.split()[0]) if text.split() else None
+
+    def queue(self, jobs: Iterable[int]) -> Queue:
+        """Return Slurm's words for these jobs and their elements, also of those just ended."""
+        asked = ",".join(str(job) for job in sorted(set(jobs)))
+        if not asked:
+            return Queue({}, {})
+        command = ["squeue", "-h", "--states=all", f"--jobs={asked}", "-o", "%F|%K|%T|%r"]
+        done = self._patiently(command)
+        if done.returncode and _GONE in done.stderr:
+            return Queue({}, {})
+        return _queue(self._checked(done))
+
+    def cancel(self, jobs: Iterable[int]) -> None:
+        """End jobs; those that have ended already are no error."""
+        named = [str(job) for job in sorted(set(jobs))]
+        if named:
+            done = self._patiently(["scancel", "--quiet", *named])
+            if _GONE not in done.stderr:
+                self._checked(done)
+
+    def partitions(self) -> tuple[Partition, ...]:
+        """Return the partitions of this Slurm."""
+        text = self._output(["sinfo", "-h", "-o", "%P|%l|%D|%c|%a|%m"])
+        return tuple(_partition(line) for line in text.splitlines() if line.count("|") == 5)
+
+    def _output(self, command: Sequence[str]) -> str:
+        return self._checked(self._patiently(command))
+
+    def _checked(self, done: subprocess.CompletedProcess[str]) -> str:
+        if done.returncode:
+            raise self._failed(done)
+        return done.stdout
+
+    def _failed(self, done: subprocess.CompletedProcess[str]) -> SlurmError:
+        said = " ".join((done.stderr or done.stdout).split()) or f"code {done.returncode}"
+        return SlurmError(
+            f"{done.args[0]}: expected an answer of Slurm, received: {said}. Try again when its "
+            "controller answers (`scontrol ping`); nothing that is committed is lost."
+        )
+
+    def _patiently(
+        self, command: Sequence[str], text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        done = self._call(command, text)
+        for pause in self.pauses:
+            if done.returncode == 0 or not is_passing(done.stderr):
+                break
+            self.sleep(pause)
+            done = self._call(command, text)
+        return done
+
+    def _call(
+        self, command: Sequence[str], text: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        self.limit.wait()
+        given = {"stdin": subprocess.DEVNULL} if text is None else {"input": text}
+        try:
+            return subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+                env=_environment(),
+                **given,
+            )
+        except FileNotFoundError as error:
+            raise UserError(
+                f"kind: expected a machine with Slurm, but there is no {command[0]} on PATH. Run "
+                "this on a login node, load your site's Slurm module, or use another profile."
+            ) from error
+        except subprocess.TimeoutExpired:
+            said = f"Socket timed out: no answer within {_SECONDS:g} s"
+            return subprocess.CompletedProcess(command, 1, "", said)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without what a surrounding job says of itself."""
+    kept = ("SLURM_CONF", "SLURM_CONF_SERVER")
+    return {
+        k: v for k, v in os.environ.items() if k in kept or not k.startswith(("SLURM_", "SLURMD_"))
+    }
+
+
+def _queue(text: str) -> Queue:
+    states: dict[tuple[int, int], str] = {}
+    reasons: dict[tuple[int, int], str] = {}
+    for line in text.splitlines():
+        job, element, state, reason = (part.strip() for part in line.split("|", 3))
+        # Elements that wait are told together, as a range.
+        key = (int(job), int(element) if element.isdecimal() else -1)
+        states[key], reasons[key] = state, reason
+    return Queue(states, reasons)
+
+
+def _partition(line: str) -> Partition:
+    name, limit, nodes, cpus, up, memory = line.split("|")
+    return Partition(
+        name=name.rstrip("*"),
+        limit=limit,
+        nodes=int(nodes),
+        cpus=int(cpus) if cpus.isdecimal() else None,
+        memory=int(memory.rstrip("+")),
+        default=name.endswith("*"),
+        up=up == "up",
+    )

@@ -1,0 +1,145 @@
+"""A profile is refused unless every key has an effect and a possible value."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from infra.cluster.profile import Profile
+from infra.cluster.resources import (
+    Limits,
+    Resources,
+    limit_of,
+    memory_of,
+    seconds_of,
+    time_text,
+)
+
+
+def refused(**keys: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        Profile.model_validate(keys)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 60, 3599, 86399, 86400, 10**6])
+def test_a_walltime_is_read_as_it_is_written(seconds: int) -> None:
+    assert seconds_of(time_text(seconds)) == seconds
+
+
+@pytest.mark.parametrize("text", ["90", "1:30", "00:00:00", "1:60:00", "1h", ""])
+def test_what_is_no_walltime_is_refused_with_an_example(text: str) -> None:
+    assert "01:30:00" in refused(walltime=text) or "no time" in refused(walltime=text)
+
+
+def test_a_walltime_without_quotes_is_refused_for_yaml_reads_it_as_a_number() -> None:
+    assert "in quotes" in refused(kind="slurm", walltime=5400)
+
+
+@pytest.mark.parametrize(("text", "mebibytes"), [("512M", 512), ("4G", 4096), ("1T", 1024**2)])
+def test_memory_has_a_unit(text: str, mebibytes: int) -> None:
+    assert memory_of(text) == mebibytes
+    assert Profile(kind="slurm", memory=text).resources.memory == mebibytes
+
+
+@pytest.mark.parametrize("text", ["4", "0G", "4GB", "-1G"])
+def test_what_is_no_memory_is_refused(text: str) -> None:
+    assert "such as 4G" in refused(kind="slurm", memory=text)
+
+
+def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
+    message = refused(kind="slrum")
+    for kind in ("local", "dask", "dask-slurm", "slurm", "slrum"):
+        assert kind in message
+
+
+def test_an_unknown_key_is_refused() -> None:
+    assert "partitoin" in refused(kind="slurm", partitoin="main")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("local", "partition", "main"),
+        ("dask", "walltime", "02:00:00"),
+        ("slurm", "scheduler", "tcp://login:8786"),
+        ("slurm", "workers", 3),
+        ("dask-slurm", "throttle", 2),
+    ],
+)
+def test_a_key_without_effect_is_refused_with_those_that_have_one(
+    kind: str, key: str, value: Any
+) -> None:
+    message = refused(kind=kind, **{key: value})
+    assert f"{key}: expected none" in message
+    assert repr(value) in message
+    assert "keys of this kind are name, kind" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("partition", "a b"),
+        ("account", "x\n#SBATCH --uid=0"),
+        ("setup", ["module load a\nrm -rf b"]),
+        ("directives", ["constraint=ib"]),
+        ("scratch", "relative"),
+        ("nodes", 0),
+        ("nodes", True),
+        ("grace", 3600),
+        ("container", " "),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused(key: str, value: Any) -> None:
+    assert key in refused(kind="slurm", **{key: value})
+
+
+def test_fewer_ranks_than_nodes_are_refused() -> None:
+    assert "ranks" in refused(kind="slurm", nodes=4, ranks=2)
+
+
+def test_a_profile_is_the_same_after_it_was_written_and_read() -> None:
+    profile = Profile(kind="slurm", partition="main", setup=("module load a",), memory="4G")
+    assert Profile.model_validate_json(profile.model_dump_json()) == profile
+
+
+def test_only_several_nodes_are_left_to_the_launcher_of_slurm() -> None:
+    assert Profile(kind="slurm").launch().hide_allocation
+    assert not Profile(kind="slurm", nodes=2).launch().hide_allocation
+    assert not Profile(kind="slurm", launcher="srun").launch().hide_allocation
+    assert not Profile().launch().hide_allocation
+
+
+def test_ranks_run_behind_the_words_of_a_container() -> None:
+    profile = Profile(kind="slurm", container="/images/r.sif", launcher_options=("--quiet",))
+    command = profile.launch().command(["solvers", "a b.json"], 3)
+    words = ["--quiet", "-n", "3", "apptainer", "exec", "/images/r.sif", "python3"]
+    assert command[1:] == [*words, "-m", "solvers", "a b.json", "--lifeline"]
+
+
+def test_more_time_and_more_memory_are_twice_as_much() -> None:
+    assert Resources(60, 100).with_more_time(Limits()) == Resources(120, 100)
+    assert Resources(60, 100).with_more_memory(Limits()) == Resources(60, 200)
+    assert Resources(60).with_more_memory(Limits()) == Resources(60)
+
+
+def test_nobody_gets_more_than_there_is_nor_less_than_before() -> None:
+    limits = Limits(seconds=90, memory=120)
+    assert Resources(60, 100).with_more_time(limits).seconds == 90
+    assert Resources(60, 100).with_more_memory(limits).memory == 120
+    assert Resources(99, 130).with_more_time(limits).seconds == 99
+    assert Resources(99, 130).with_more_memory(limits).memory == 130
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("10:00", 600),
+        ("2:00:00", 7200),
+        ("1-00:00:00", 86400),
+        ("infinite", None),
+        ("n/a", None),
+    ],
+)
+def test_limits_are_read_as_slurm_writes_them(text: str, seconds: int | None) -> None:
+    assert limit_of(text) == seconds
