@@ -1,7 +1,7 @@
 """A chunk as a Prefect task: one MPI job, retried if it crashes, ended when its flow ends."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,8 +13,8 @@ from prefect.states import Completed, Failed
 from prefect.tasks import Task
 
 from flows.plan import Chunk
-from infra.cluster import LocalCluster, kill_jobs
-from infra.errors import RomflowError
+from infra.cluster import Cluster, LocalCluster, kill_jobs
+from infra.errors import RomflowError, UserError
 
 __all__ = [
     "INCOMPLETE",
@@ -59,9 +59,14 @@ class Gate:
 
     Without it a chunk whose job is killed by Ctrl-C would count as crashed, and be retried. A
     copy that is sent to another process is a new, open gate: Dask ends its own workers.
+
+    Parameters
+    ----------
+    end_jobs : ends those that are in
     """
 
-    def __init__(self) -> None:
+    def __init__(self, end_jobs: Callable[[], None] = kill_jobs) -> None:
+        self._end_jobs = end_jobs
         self._change = threading.Condition()
         self._inside = 0
         self._closed = False
@@ -86,10 +91,10 @@ class Gate:
         """Let nobody in any more, end the jobs that are in, and wait until they are out."""
         with self._change:
             self._closed = True
-            kill_jobs()
+            self._end_jobs()
             while self._inside:
                 self._change.wait(_AGAIN)
-                kill_jobs()
+                self._end_jobs()
 
 
 def _crashed(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -109,7 +114,9 @@ def _crashed(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     retry_condition_fn=_crashed,
     persist_result=False,
 )
-def run_chunk(number: int, chunk: Chunk, ranks: int, gate: Gate) -> State[None]:
+def run_chunk(
+    number: int, chunk: Chunk, ranks: int, gate: Gate, cluster: Cluster | None = None
+) -> State[None]:
     """Run one chunk as an MPI job and wait for its end.
 
     Parameters
@@ -118,6 +125,7 @@ def run_chunk(number: int, chunk: Chunk, ranks: int, gate: Gate) -> State[None]:
     chunk : what to compute
     ranks : number of MPI processes
     gate : closed when the flow ends
+    cluster : where the job runs; None: on this machine
 
     Raises
     ------
@@ -127,12 +135,18 @@ def run_chunk(number: int, chunk: Chunk, ranks: int, gate: Gate) -> State[None]:
     with gate.job() as entered:
         if not entered:
             return Failed(message=f"chunk {number} was not started: the flow was ended")
-        result = LocalCluster().run(["solvers", str(chunk.job)], ranks, chunk.log)
+        place = cluster or LocalCluster()
+        try:
+            result = place.run(["solvers", str(chunk.job)], ranks, chunk.log)
+        except UserError as error:  # no such launcher, or Slurm refuses the job
+            return Failed(name=REFUSED, message=str(error))
     said = result.errors.strip() or "nothing"
     if result.code == 0:
         return Completed(message=f"{len(chunk.samples)} samples")
     if result.code in (2, 3):  # a wrong input or an unusable disk: said in full, and not retried
         return Failed(name=REFUSED if result.code == 2 else STORAGE, message=said)
+    if result.final:
+        return Failed(message=f"chunk {number}: {said} Log: {chunk.log}")
     raise ChunkCrashedError(
         f"chunk {number}: its MPI job ended with code {result.code} before the chunk was "
         f"finished; it said: {said}. Committed samples are kept. Log: {chunk.log}"

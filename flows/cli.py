@@ -13,8 +13,11 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
+from flows.cli_cluster import add_cluster_commands
+from flows.cli_rom import add_rom_commands
+from flows.cli_serve import add_serve_commands
 from flows.cli_surrogates import add_commands
-from flows.endings import orderly_end, say
+from flows.endings import Interrupts, exit_code, orderly_end, say
 from flows.families import FAMILIES, Family
 from flows.messages import message_of
 from infra.errors import RomflowError, StoreMismatchError, UserError
@@ -32,6 +35,9 @@ app = App(
 run = App(name="run", help="Run a flow in this terminal.")
 app.command(run)
 add_commands(app, run)
+add_rom_commands(app, run)
+add_serve_commands(app)
+add_cluster_commands(app)
 
 
 def main() -> None:
@@ -41,12 +47,24 @@ def main() -> None:
 
 def _guarded(arguments: list[str]) -> int:
     """Run a command; every error of the user's ends with a message, never with a traceback."""
+    with Interrupts() as interrupts:
+        try:
+            code = _run(arguments)
+        except BaseException:
+            if not interrupts.count:
+                raise
+            code = 130
+        if code and interrupts.count:
+            return say(f"Interrupted: {_GOES_ON}", 130)
+        return code
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; return its exit code."""
     try:
         return int(app(arguments, exit_on_error=False) or 0)
     except CycloptsError:
         return 2  # cyclopts has printed what is wrong
-    except KeyboardInterrupt:
-        return say(f"Interrupted: {_GOES_ON}", 130)
     except (UserError, StoreMismatchError) as error:
         return say(str(error), 2)
     except (RomflowError, OSError) as error:
@@ -59,6 +77,7 @@ def _generate_command(family: Family) -> Callable[..., int]:
     def generate(
         *,
         study: str = family.study,
+        profile: str | None = None,
         set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
         dry_run: Annotated[bool, Parameter(negative="")] = False,
         retry_failed: Annotated[bool, Parameter(negative="")] = False,
@@ -70,6 +89,9 @@ def _generate_command(family: Family) -> Callable[..., int]:
         ----------
         study
             YAML file, or the name of a study that comes with romflow (see `romflow studies`).
+        profile
+            Where chunks run: YAML file of a cluster profile, or one of local, dask, dask-slurm,
+            slurm; the same as ``--set run.profile=...``.
         set_
             Change one setting, such as ``--set sampling.samples=8``; may be repeated.
         dry_run
@@ -81,12 +103,15 @@ def _generate_command(family: Family) -> Callable[..., int]:
         """
         from flows.study import load_study, with_settings
 
-        chosen = with_settings(load_study(study), set_)
+        place = () if profile is None else (f"run.profile={profile}",)
+        chosen = with_settings(load_study(study), (*set_, *place))
         family.check(chosen.problem.name, study)
         if dry_run:
             return _show_design(chosen)
         from flows.design import design
+        from flows.slurm_profile import load_profile
 
+        load_profile(chosen.run.profile)
         design(chosen)  # what is wrong with the study is said at once
         return _run_flow(family, chosen, retry_failed, verbose)
 
@@ -155,14 +180,28 @@ def show(
 
 
 @app.command
-def doctor() -> int:
-    """Tell what is installed, what is missing, and what to do."""
+def doctor(*, profile: str | None = None, folder: Path = Path("datasets")) -> int:
+    """Tell what is installed, what is missing, and what to do.
+
+    Parameters
+    ----------
+    profile
+        Look at a cluster instead: file or name of a profile. A small job runs there.
+    folder
+        Folder of the data, which the nodes of the cluster have to share.
+    """
     from rich.console import Console
 
     from flows.doctor import examine
     from flows.report import print_findings
 
-    findings = examine()
+    if profile is None:
+        findings = examine()
+    else:
+        from flows.slurm_doctor import examine_profile
+        from flows.slurm_profile import load_profile
+
+        findings = examine_profile(load_profile(profile), folder.absolute())
     print_findings(Console(), findings)
     return int(any(finding.needed and not finding.well for finding in findings))
 
@@ -184,7 +223,7 @@ def up(*, port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 
     print(f"Server and pages: {page}")
     print("Run a deployment: prefect deployment run generate-ns-data/local --watch")
     others = [name for name in FAMILIES if name != "generate-ns-data"]
-    print(f"The others: {', '.join([*others, 'train-surrogate-online'])}")
+    print(f"The others: {', '.join([*others, 'train-surrogate-online', 'build-rom'])}")
     if page != "http://127.0.0.1:4200":
         print(f"First tell the prefect command: export PREFECT_API_URL={services.url}")
     print("End everything: romflow down")
@@ -234,10 +273,7 @@ def _tell(state: Any, data: Any) -> int:
 
     if isinstance(data, dict):
         print_summary(Console(), Summary(**data))
-    if state.is_completed():
-        return 0
-    codes = {"Incomplete": 1, "Refused": 2, "Storage": 3}
-    return say(state.message or state.name, codes.get(state.name, 1))
+    return exit_code(state)
 
 
 if __name__ == "__main__":

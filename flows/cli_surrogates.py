@@ -1,4 +1,4 @@
-"""Commands of surrogates: ``romflow run train-surrogate-online`` and ``romflow predict``."""
+"""Commands of surrogates: ``run train-surrogate-online``, ``replay`` and ``predict``."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows.endings import orderly_end, say
+from flows.endings import exit_code, orderly_end, say
 
 __all__ = ["add_commands"]
 
@@ -17,6 +17,7 @@ def add_commands(app: App, run: App) -> None:
     """Add the commands to ``romflow`` and to ``romflow run``."""
     run.command(_train, name="train-surrogate-online")
     app.command(_predict, name="predict")
+    app.command(_replay, name="replay")
 
 
 def _train(
@@ -98,6 +99,34 @@ def _predict(
     return 0
 
 
+def _replay(run: Path, *, output: Path | None = None) -> int:
+    """Train a surrogate again from the arrivals that its training has kept, and compare.
+
+    Exit code 1 says that the weights differ: they are the same on one machine with one version.
+
+    Parameters
+    ----------
+    run
+        Folder of the surrogate, trained with `training.keep_journal=true`.
+    output
+        Folder of the replay; by default beside it, its name followed by `-replay`.
+    """
+    from flows.replay import plan_replay, run_replay
+
+    replay = plan_replay(run, output)
+    print(f"Replay: {replay.folder}", file=sys.stderr)
+    with orderly_end(_GOES_ON):
+        run_replay(replay)
+    if replay.identical:
+        print("The weights are the same, bit by bit.")
+        return 0
+    return say(
+        f"Expected the weights of {replay.recorded}; received others. Another processor, number of "
+        "threads or version of PyTorch rounds differently; so does a GPU.",
+        1,
+    )
+
+
 def _show_training(training: Any) -> int:
     from rich.console import Console
 
@@ -116,7 +145,4 @@ def _tell(state: Any, data: Any) -> int:
 
     if isinstance(data, dict):
         print_model_summary(Console(), ModelSummary(**data))
-    if state.is_completed():
-        return 0
-    codes = {"Incomplete": 1, "Refused": 2, "Storage": 3}
-    return say(state.message or state.name, codes.get(state.name, 1))
+    return exit_code(state)

@@ -4,15 +4,51 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Never
+from types import FrameType
+from typing import Any, Never, Self
 
-__all__ = ["orderly_end", "say"]
+__all__ = ["Interrupts", "exit_code", "orderly_end", "say"]
+
+_CODES = {"Incomplete": 1, "Refused": 2, "Storage": 3}
 
 
 def say(message: str, code: int) -> int:
     """Print a message to standard error; return the code."""
     print(message, file=sys.stderr)
     return code
+
+
+def exit_code(state: Any) -> int:
+    """Say why a flow did not complete, if it did not; return the exit code of its state's name."""
+    if state.is_completed():
+        return 0
+    return say(state.message or state.name, _CODES.get(state.name, 1))
+
+
+class Interrupts:
+    """Interrupts from the keyboard while this context lasts, counted as they come.
+
+    An interrupt can arrive while a lock is taken or given back; what then leaves the block is
+    another exception than `KeyboardInterrupt`, or a flow that failed with it. How a command ends
+    is therefore asked here. A process that was told to ignore interrupts goes on ignoring them.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._heard:
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
+        signal.default_int_handler(number, frame)
 
 
 @contextmanager

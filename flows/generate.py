@@ -8,6 +8,7 @@ what is not committed and nothing else.
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
 from uuid import UUID
@@ -17,7 +18,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import TaskRunner
 from pydantic import BeforeValidator
 
 from flows.artifacts import show_artifacts
@@ -28,6 +29,7 @@ from flows.messages import message_of
 from flows.plan import Plan, prepare
 from flows.progress import Follower
 from flows.publish import publish
+from flows.slurm_profile import cluster_of, load_profile, ranks_of, runner_of
 from flows.study import Study, load_study
 from flows.study_parts import RunSettings
 from infra.errors import RomflowError, StoreMismatchError, UserError
@@ -36,6 +38,7 @@ type GenerateFlow = Flow[..., State[dict[str, Any]]]
 
 __all__ = [
     "FLOWS",
+    "compute_chunks",
     "generate_advection_data",
     "generate_convection_diffusion_data",
     "generate_darcy_data",
@@ -44,6 +47,7 @@ __all__ = [
     "generate_ns_data",
     "generate_poisson_data",
     "generate_thermal_data",
+    "task_runner",
 ]
 
 # Groups of settings that may be given in part. The parameters are a choice as a whole.
@@ -56,10 +60,12 @@ _LOOK, _UPDATE = 0.25, 5.0
 def compute_chunks(plan: Plan, run: RunSettings) -> list[Problem]:
     """Run all chunks side by side, show how far they are, and return what went wrong."""
     attempt = run_chunk.with_options(retries=run.retries)
-    gate = Gate()
+    profile = load_profile(run.profile)
+    cluster, ranks = cluster_of(profile, plan.root), ranks_of(profile, run)
+    gate = Gate(cluster.end_jobs)
     try:
         futures = [
-            attempt.submit(chunk.number, chunk, run.ranks, gate, return_state=False)
+            attempt.submit(chunk.number, chunk, ranks, gate, cluster, return_state=False)
             for chunk in plan.chunks
         ]
         _follow(plan, futures)
@@ -76,7 +82,9 @@ def _make_flow(family: Family) -> GenerateFlow:
     """
     default = load_study(family.study)
 
-    def generate(study: Study = default, retry_failed: bool = False) -> State[dict[str, Any]]:
+    def generate(
+        study: Study = default, retry_failed: bool = False, profile: str | None = None
+    ) -> State[dict[str, Any]]:
         """Generate, or complete, the dataset of a study.
 
         Parameters
@@ -84,6 +92,7 @@ def _make_flow(family: Family) -> GenerateFlow:
         study : what to compute; what it does not name is as in the default study, unless it
             names its problem
         retry_failed : whether samples that failed before are tried again
+        profile : cluster profile; none: the one that the study names
 
         Returns
         -------
@@ -94,7 +103,7 @@ def _make_flow(family: Family) -> GenerateFlow:
         """
         try:
             family.check(study.problem.name, study.name)
-            return _generate(study, retry_failed)
+            return _generate(_placed(study, profile), retry_failed)
         except (UserError, StoreMismatchError) as error:
             return Failed(name=REFUSED, message=str(error))
         except (RomflowError, OSError) as error:
@@ -104,6 +113,14 @@ def _make_flow(family: Family) -> GenerateFlow:
     completed = BeforeValidator(lambda given: _completed(given, default))
     generate.__annotations__["study"] = Annotated[Study, completed]
     return flow(name=family.flow, description=family.summary, persist_result=False)(generate)
+
+
+def _placed(study: Study, profile: str | None) -> Study:
+    """Return the study on another cluster, if one is named."""
+    if profile is None:
+        return study
+    run = study.run.model_copy(update={"profile": profile})
+    return study.model_copy(update={"run": run})
 
 
 def _completed(given: object, default: Study) -> object:
@@ -135,7 +152,8 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
     )
     problems: list[Problem] = []
     if plan.chunks:
-        compute = compute_chunks.with_options(task_runner=_runner(study.run))
+        runner = task_runner(study.run, plan.root)
+        compute = compute_chunks.with_options(task_runner=runner)
         problems = compute(plan, study.run)
     summary = publish(study, [problem.message for problem in problems])
     show_artifacts(study.dataset, summary)
@@ -148,19 +166,15 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
 
 
-def _runner(run: RunSettings) -> TaskRunner[Any]:
-    if run.runner == "threads":
-        return ThreadPoolTaskRunner(max_workers=run.workers)
-    from prefect_dask.task_runners import DaskTaskRunner
+def task_runner(run: RunSettings, root: Path | None = None) -> TaskRunner[Any]:
+    """Return what runs chunks side by side.
 
-    settings = {
-        "n_workers": run.workers,
-        "threads_per_worker": 1,
-        # No pages; Dask's server for them listens all the same, so here and on any free port.
-        "dashboard_address": "127.0.0.1:0",
-        "scheduler_kwargs": {"dashboard": False},
-    }
-    return DaskTaskRunner(cluster_kwargs=settings)
+    Parameters
+    ----------
+    run : how many, and on which cluster
+    root : folder of the dataset, for what workers print; None: the working folder
+    """
+    return runner_of(load_profile(run.profile), run, root or Path.cwd())
 
 
 def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:

@@ -1,14 +1,14 @@
 """What an online training is: a study, the surrogate that learns from it, and the budget."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flows.study import Study, load_study
-from flows.text_form import assigned, read_yaml, validated
+from flows.text_form import assigned, read_yaml, validated, with_study_beside
 from surrogates.job import TrainingPaths
 from surrogates.settings import (
     ModelSettings,
@@ -57,6 +57,16 @@ class OnlineStudy(BaseModel):
     @classmethod
     def _by_name(cls, given: Any) -> Any:
         return load_study(given) if isinstance(given, str) else given
+
+    @field_validator("study")
+    @classmethod
+    def _on_this_machine(cls, study: Study) -> Study:
+        if study.run.profile != "local":
+            raise ValueError(
+                "run.profile: expected local, as trainings and their simulations run on one "
+                f"machine so far, received {study.run.profile!r}"
+            )
+        return study
 
     @field_validator("name")
     @classmethod
@@ -121,7 +131,7 @@ def load_training(source: str) -> OnlineStudy:
         If there is no such file or name, or it is no valid training; each wrong key is named.
     """
     data, path = read_yaml(source, shipped_trainings(), "training")
-    return validated(OnlineStudy, _beside(data, path), str(path))
+    return validated(OnlineStudy, with_study_beside(data, path), str(path))
 
 
 def with_training_settings(training: OnlineStudy, assignments: Sequence[str]) -> OnlineStudy:
@@ -134,13 +144,3 @@ def with_training_settings(training: OnlineStudy, assignments: Sequence[str]) ->
     """
     data = training.model_dump(mode="json", exclude_none=True)
     return validated(OnlineStudy, assigned(data, assignments, _EXCLUSIVE), "training with --set")
-
-
-def _beside(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """Look for a study that is named by a file beside the training's own file as well."""
-    study = data.get("study")
-    if isinstance(study, str) and study.endswith((".yaml", ".yml")):
-        near = path.parent / study
-        if not Path(study).exists() and near.exists():
-            return {**data, "study": str(near)}
-    return dict(data)

@@ -85,6 +85,7 @@ class RunSettings(BaseModel):
     workers: int = Field(1, ge=1, le=4096, description="chunks computed side by side")
     runner: Literal["threads", "dask"] = Field("threads", description="Prefect's task runner")
     retries: int = Field(2, ge=0, le=20, description="further attempts after a crash of a chunk")
+    profile: str = Field("local", description="where chunks run: file or name of a cluster profile")
 
 
 def _breed_settings(settings: Mapping[str, Any]) -> BreedSettings:

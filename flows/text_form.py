@@ -12,7 +12,7 @@ from infra.errors import UserError
 from solvers.chunk import validation_message
 from solvers.parameters import Interval
 
-__all__ = ["assigned", "read_yaml", "validated"]
+__all__ = ["assigned", "read_yaml", "validated", "with_study_beside"]
 
 
 def read_yaml(source: str, shipped: Mapping[str, Path], kind: str) -> tuple[dict[str, Any], Path]:
@@ -78,6 +78,22 @@ def assigned(
             raise UserError(f"--set {assignment}: expected a YAML value: {error}") from error
         _assign(data, key.split("."), value, assignment, exclusive)
     return data
+
+
+def with_study_beside(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Look for a study that is named by a file beside this one's own file as well.
+
+    Parameters
+    ----------
+    data : keys and values of a training or a reduced model
+    path : its file
+    """
+    study = data.get("study")
+    if isinstance(study, str) and study.endswith((".yaml", ".yml")):
+        near = path.parent / study
+        if not Path(study).exists() and near.exists():
+            return {**data, "study": str(near)}
+    return dict(data)
 
 
 def validated[M: BaseModel](model: type[M], data: Mapping[str, Any], source: str) -> M:

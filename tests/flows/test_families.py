@@ -53,8 +53,8 @@ def test_a_study_of_another_family_is_refused_with_the_right_command() -> None:
 def test_each_flow_is_deployed_under_its_name() -> None:
     deployed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     functions = [f"flows/generate.py:{name.replace('-', '_')}" for name in FAMILIES]
-    trainings = ["flows/train.py:train_surrogate_online"]
-    assert [one["entrypoint"] for one in deployed] == functions + trainings
+    models = ["flows/train.py:train_surrogate_online", "flows/build_rom.py:build_rom"]
+    assert [one["entrypoint"] for one in deployed] == functions + models
     assert {one["name"] for one in deployed} == {"local"}
 
 

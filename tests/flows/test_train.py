@@ -77,8 +77,8 @@ def test_a_surrogate_learns_from_live_simulations_and_keeps_them_if_asked(folder
 
 
 @pytest.mark.mpi
-def test_a_saved_surrogate_predicts(folder: Any) -> None:
-    file = written(folder)
+def test_a_saved_surrogate_predicts_and_its_training_is_replayed_bit_by_bit(folder: Any) -> None:
+    file = written(folder, training={**TINY["training"], "keep_journal": True})
     done = folder.romflow("run", "train-surrogate-online", "--training", file)
     assert done.returncode == 0, done.stderr
     names = [n for n in card_of(folder)["inputs"]["names"] if n != "time"]
@@ -92,6 +92,17 @@ def test_a_saved_surrogate_predicts(folder: Any) -> None:
     refused = folder.romflow("predict", "models/tiny", *values[1:])
     assert refused.returncode == 2
     assert f"received without {names[0]}" in refused.stderr
+    replayed = folder.romflow("replay", "models/tiny")
+    assert replayed.returncode == 0, replayed.stderr
+    assert "the same, bit by bit" in replayed.stdout
+    first, second = (folder.path / "models" / n / "model" / "weights.safetensors" for n in
+                     ("tiny", "tiny-replay"))  # fmt: skip
+    assert first.read_bytes() == second.read_bytes()
+    refused = folder.romflow("replay", "models/tiny", "--output", "models/tiny")
+    assert (refused.returncode, "another run" in refused.stderr) == (2, True)
+    # What a replay leaves cannot be replayed itself: it has kept no arrivals.
+    refused = folder.romflow("replay", "models/tiny-replay")
+    assert (refused.returncode, "keep_journal=true" in refused.stderr) == (2, True)
 
 
 @pytest.mark.mpi
@@ -179,6 +190,7 @@ def test_shipped_trainings_are_valid_and_bear_their_files_names() -> None:
         ("training.passes=0", "passes"),
         ("model.mode=recurrent", "autoregressive"),
         ("study.time=1", "study"),
+        ("study.run.profile=slurm", "one machine"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_meant(folder: Any, change: str, word: str) -> None:

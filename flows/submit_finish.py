@@ -1,0 +1,124 @@
+"""The last job of each round of a submitted study: ``python -m flows.submit_finish DATASET``.
+
+It looks how the round's jobs ended, submits again what is worth another attempt, and publishes the
+dataset when nothing is. It may be killed and started again at any point: what it decides is written
+down before it acts, and a job that was submitted is found again by its name.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from flows.plan import prepare
+from flows.publish import publish
+from flows.study import Study
+from flows.submit_rounds import open_round, submit_round
+from flows.submit_state import Group, Submission, SubmissionPaths, read_submission
+from infra.cluster.policy import Attempt, advice, next_attempt
+from infra.cluster.slurm_commands import Queue, Slurm
+from infra.cluster.slurm_limits import limits_of
+from infra.cluster.states import Outcome
+from infra.cluster.work import PROGRESS, End, Work, count_events, read_work
+from infra.errors import RomflowError
+from infra.files import locked
+
+__all__ = ["finish", "main"]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Collect a round; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m flows.submit_finish")
+    parser.add_argument("root", type=Path, help="folder of the dataset")
+    # What every batch script tells of its job is not needed here.
+    for name in ("--round", "--element", "--job", "--restart", "--seconds"):
+        parser.add_argument(name, type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        finish(SubmissionPaths(options.root), options.round, Slurm())
+    except (RomflowError, OSError) as error:
+        SubmissionPaths(options.root).journal.write("error", f"the last job failed: {error}")
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
+    """Collect a round, and go on with the next one or publish.
+
+    Parameters
+    ----------
+    paths : of the dataset
+    number : of the round; nothing is done if a later one is under way
+    slurm : the commands
+    """
+    with locked(paths.lock):
+        submission = read_submission(paths)
+        last = submission.rounds[-1]
+        if submission.stage != "running" or last.number > number + 1:
+            return submission
+        if last.number == number + 1:  # an earlier start of this job came so far
+            if last.finisher is not None:
+                return submission
+            return submit_round(paths, submission, slurm, again=True)
+        study = Study.model_validate(submission.study)
+        left = {chunk.number for chunk in prepare(study).chunks}
+        attempts, problems = _judge(paths, submission, left, study.run.retries, slurm)
+        problems = (*submission.problems, *problems)
+        submission = submission.model_copy(update={"problems": problems})
+        if attempts:
+            return submit_round(paths, open_round(paths, submission, attempts), slurm)
+        summary = publish(study, problems)
+        stage = "incomplete" if summary.complaint else "done"
+        ended = {"stage": stage, "complaint": summary.complaint}
+        submission = submission.model_copy(update=ended)
+        paths.save(submission)
+        paths.journal.write(stage, f"{summary.committed} of {summary.samples} samples committed")
+        return submission
+
+
+def _judge(
+    paths: SubmissionPaths, submission: Submission, left: set[int], retries: int, slurm: Slurm
+) -> tuple[dict[int, Attempt], tuple[str, ...]]:
+    """Return the chunks that are tried again, and why others are not."""
+    last = submission.rounds[-1]
+    queue = slurm.queue(last.jobs())
+    limits = limits_of(slurm.partitions(), submission.profile)
+    attempts: dict[int, Attempt] = {}
+    problems = []
+    for group in last.groups:
+        work = read_work(paths.folder / group.folder / "work.json")
+        for element, chunk in enumerate(group.chunks):
+            outcome, end = _outcome(group, queue, work, element)
+            if chunk not in left:
+                continue
+            log = work.elements[element][0].log
+            progress = count_events(log, PROGRESS, group.sizes[element]) > 0
+            following = next_attempt(
+                outcome, group.attempt, progress=progress, retries=retries, limits=limits
+            )
+            paths.journal.note(f"{chunk:06d}", outcome, group.attempt, following)
+            if following is not None:
+                attempts[chunk] = following
+            else:
+                problems.append(_problem(chunk, outcome, group.attempt, end))
+    return attempts, tuple(problems)
+
+
+def _outcome(group: Group, queue: Queue, work: Work, element: int) -> tuple[Outcome, End | None]:
+    """Return how an element ended; one that Slurm still speaks of was lost on the way."""
+    array = next(a for a in group.arrays if a.first <= element < a.first + a.count)
+    outcome, end = array.outcome(queue, work, element)
+    if outcome is Outcome.DONE:  # it is asked for only if something is left
+        return Outcome.CRASHED, end
+    return outcome or Outcome.LOST, end
+
+
+def _problem(chunk: int, outcome: Outcome, attempt: Attempt, end: End | None) -> str:
+    if outcome in (Outcome.REFUSED, Outcome.STORAGE) and end is not None:
+        return end.errors.strip()
+    said = f" It said: {end.errors.strip()}" if end is not None and end.errors.strip() else ""
+    return f"chunk {chunk}: its Slurm job {outcome.value}. {advice(outcome, attempt)}{said}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

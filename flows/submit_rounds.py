@@ -1,0 +1,149 @@
+"""One round of a submitted study: its arrays, and the job that collects how they ended."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flows.slurm_profile import ranks_of
+from flows.study import Study
+from flows.submit_state import Group, Round, Submission, SubmissionPaths
+from infra.cluster.arrays import ArrayPlan, plan_arrays, submit_array, write_array_work
+from infra.cluster.policy import Attempt
+from infra.cluster.profile import Profile
+from infra.cluster.resources import Resources
+from infra.cluster.script import BatchJob, batch_script
+from infra.cluster.slurm_commands import Slurm
+from infra.cluster.work import WorkItem
+
+__all__ = ["finishing_job", "group_plans", "new_groups", "open_round", "submit_round"]
+
+# The finishing job reads records and draws one figure; it is no longer than the chunks' jobs.
+_FINISH_SECONDS = 1800
+
+
+def new_groups(
+    root: Path, token: str, number: int, attempts: Mapping[int, Attempt]
+) -> tuple[Group, ...]:
+    """Return the chunks of a round, together what asks for the same.
+
+    Parameters
+    ----------
+    root : folder of the dataset
+    token : of the submission
+    number : of the round
+    attempts : what each chunk asks for, by its number
+    """
+    alike: dict[Attempt, list[int]] = {}
+    for chunk, attempt in attempts.items():
+        alike.setdefault(attempt, []).append(chunk)
+    return tuple(
+        Group(
+            folder=f"{token}-r{number}-{place}",
+            attempt=attempt,
+            chunks=tuple(chunks),
+            sizes=tuple(_size(_log(root, chunk)) for chunk in chunks),
+        )
+        for place, (attempt, chunks) in enumerate(alike.items())
+    )
+
+
+def open_round(
+    paths: SubmissionPaths, submission: Submission, attempts: Mapping[int, Attempt]
+) -> Submission:
+    """Write down a new round before anything is submitted: a restart finds the same elements.
+
+    Parameters
+    ----------
+    paths, submission : of the dataset; the caller holds the lock
+    attempts : what each chunk of this round asks for, by its number
+    """
+    number = len(submission.rounds) + 1
+    groups = new_groups(paths.root, submission.token, number, attempts)
+    study = Study.model_validate(submission.study)
+    for group in groups:
+        items = _items(paths.root, study, submission.profile, group.chunks)
+        write_array_work(submission.profile, paths.folder / group.folder, items)
+    following = submission.with_last(Round(number=number, groups=groups))
+    paths.save(following)
+    return following
+
+
+def submit_round(
+    paths: SubmissionPaths, submission: Submission, slurm: Slurm, *, again: bool = False
+) -> Submission:
+    """Submit what the last round lacks: arrays, then the job that waits for them.
+
+    Parameters
+    ----------
+    paths, submission : of the dataset; the caller holds the lock
+    slurm : the commands
+    again : whether jobs may have been submitted whose numbers were lost
+    """
+    last = submission.rounds[-1]
+    profile = submission.profile
+    for place, group in enumerate(last.groups):
+        if group.arrays:
+            continue
+        plans = group_plans(paths, submission, group)
+        arrays = tuple(submit_array(slurm, profile, plan, again=again) for plan in plans)
+        done = group.model_copy(update={"arrays": arrays})
+        groups = (*last.groups[:place], done, *last.groups[place + 1 :])
+        last = last.model_copy(update={"groups": groups})
+        submission = submission.with_last(last)
+        paths.save(submission)
+    name, script = finishing_job(paths, submission, last.number, tuple(last.jobs()))
+    finisher = slurm.find(name) if again else None
+    if finisher is None:
+        finisher = slurm.submit(script, name, profile)
+    submission = submission.with_last(last.model_copy(update={"finisher": finisher}))
+    paths.save(submission)
+    return submission
+
+
+def group_plans(paths: SubmissionPaths, submission: Submission, group: Group) -> list[ArrayPlan]:
+    """Return the arrays of a group; nothing is written."""
+    profile, name = submission.profile, f"romflow-{paths.root.name}-{group.folder}"
+    study = Study.model_validate(submission.study)
+    items = _items(paths.root, study, profile, group.chunks)
+    folder, resources = paths.folder / group.folder, group.attempt.resources
+    return plan_arrays(profile, folder, name, items, resources, sys.executable)
+
+
+def finishing_job(
+    paths: SubmissionPaths, submission: Submission, number: int, after: tuple[int, ...]
+) -> tuple[str, str]:
+    """Return name and script of the job that collects a round when all jobs `after` have ended."""
+    profile = submission.profile
+    name = f"romflow-{paths.root.name}-{submission.token}-r{number}-finish"
+    job = BatchJob(
+        name=name,
+        module=("flows.submit_finish", str(paths.root), "--round", str(number)),
+        folder=Path(__file__).resolve().parents[1],
+        output=paths.folder / f"{submission.token}-r{number}-finish.out",
+        ranks=1,
+        resources=Resources(min(_FINISH_SECONDS, profile.resources.seconds)),
+        after=after,
+        single=True,
+    )
+    return name, batch_script(profile, job, sys.executable)
+
+
+def _items(root: Path, study: Study, profile: Profile, chunks: Iterable[int]) -> list[WorkItem]:
+    ranks = ranks_of(profile, study.run)
+    return [
+        WorkItem(
+            key=chunk,
+            module=("solvers", str(root / "jobs" / f"{chunk:06d}.json")),
+            ranks=ranks,
+            log=_log(root, chunk),
+        )
+        for chunk in chunks
+    ]
+
+
+def _log(root: Path, chunk: int) -> Path:
+    return root / "logs" / f"{chunk:06d}.jsonl"
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0

@@ -1,0 +1,123 @@
+"""`romflow status`: how far a submitted study is, from its dataset and from one call to Slurm."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+from flows.submit_state import Submission, SubmissionPaths, read_submission
+from infra.cluster.slurm_commands import Queue, Slurm
+from infra.cluster.slurm_errors import SlurmError
+from infra.cluster.states import Outcome, is_waiting, outcome_of
+from infra.cluster.work import read_end
+from infra.zarr_store import open_store
+
+__all__ = ["Status", "status_of"]
+
+_EVENTS = 8
+
+
+@final
+@dataclass(frozen=True)
+class Status:
+    """How far a submitted study is.
+
+    Attributes
+    ----------
+    root : folder of the dataset
+    stage : ``running``, ``done``, ``incomplete``, ``cancelled``, or ``stopped`` if no job is left
+        that could go on
+    samples, committed, failed : numbers of samples
+    round : number of the present round of submissions
+    chunks : numbers of chunks of this round that wait, run or have ended, by such a word
+    reasons : why chunks or the last job wait, in Slurm's words
+    jobs : numbers of the round's jobs, the finishing one first
+    events : the last lines of the journal
+    complaint : why the dataset is incomplete, or what to do
+    """
+
+    root: Path
+    stage: str
+    samples: int
+    committed: int
+    failed: int
+    round: int
+    chunks: Mapping[str, int]
+    reasons: tuple[str, ...]
+    jobs: tuple[int, ...]
+    events: tuple[str, ...]
+    complaint: str
+
+
+def status_of(root: Path, slurm: Slurm | None = None) -> Status:
+    """Return how far a submitted study is.
+
+    Parameters
+    ----------
+    root : folder of the dataset
+    slurm : the commands
+
+    Raises
+    ------
+    UserError
+        If nothing was submitted there.
+    """
+    paths = SubmissionPaths(root)
+    submission = read_submission(paths)
+    store = open_store(root)
+    last = submission.rounds[-1]
+    complaint, stage = submission.complaint, str(submission.stage)
+    try:
+        queue = (slurm or Slurm()).queue(last.jobs())
+    except SlurmError as error:  # what the dataset says is true all the same
+        queue, complaint = Queue({}, {}), str(error)
+    else:
+        stage = _stage(submission, queue)
+        if stage == "stopped":
+            complaint = "Its jobs are gone from Slurm. Submit the same study again: it goes on."
+    events = [str(event.get("text", "")) for event in paths.journal.read()]
+    return Status(
+        root=root,
+        stage=stage,
+        samples=len(store.samples),
+        committed=len(store.committed()),
+        failed=len(store.failures()),
+        round=last.number,
+        chunks=_chunks(paths, submission, queue),
+        reasons=_reasons(queue),
+        jobs=tuple(last.jobs()),
+        events=tuple(events[-_EVENTS:]),
+        complaint=complaint,
+    )
+
+
+def _stage(submission: Submission, queue: Queue) -> str:
+    if submission.stage != "running":
+        return submission.stage
+    going_on = any(outcome_of(state, None) is None for state in queue.states.values())
+    return "running" if going_on else "stopped"
+
+
+def _chunks(paths: SubmissionPaths, submission: Submission, queue: Queue) -> dict[str, int]:
+    """Return the numbers of the last round's chunks by what they do."""
+    counts: Counter[str] = Counter()
+    for group in submission.rounds[-1].groups:
+        ends = paths.folder / group.folder / "ends"
+        for array in group.arrays:
+            for element in range(array.first, array.first + array.count):
+                state = array.state(queue, element)
+                outcome = outcome_of(state, read_end(ends / f"{element:06d}-000.json"))
+                counts[_word(state, outcome)] += 1
+    return dict(counts)
+
+
+def _word(state: str | None, outcome: Outcome | None) -> str:
+    if outcome is not None:
+        return outcome.value
+    return "waiting" if state is not None and is_waiting(state) else "running"
+
+
+def _reasons(queue: Queue) -> tuple[str, ...]:
+    waiting = {queue.reasons[key] for key, state in queue.states.items() if is_waiting(state)}
+    return tuple(sorted(waiting - {"None"}))
