@@ -7,13 +7,13 @@ INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
 # Solver processes are parallel by MPI alone.
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test lint bench setup gmsh-libraries clean
+.PHONY: demo test lint bench setup gmsh-libraries browser calculix clean
 
 demo: setup
 	$(BIN)/romflow run generate-ns-data --study cylinder-demo
 	$(BIN)/romflow show cylinder-demo --animation datasets/cylinder-demo/vorticity.gif
 
-test: setup lint
+test: setup lint browser calculix
 	$(BIN)/python -m pytest
 
 lint: setup
@@ -26,7 +26,7 @@ lint: setup
 bench: setup
 	@missed=; for script in ns_throughput solver_share schaefer_turek ghia taylor_green kill_resume \
 	    sequences sequences_other chunks bandit skr recycling ordering online online_offline \
-	    online_faults breed local_bases; do \
+	    online_faults breed local_bases rom_data rom_service enrichment fmu cubature rom_structures; do \
 	  $(BIN)/python benchmarks/$$script.py $(BENCH) || missed="$$missed $$script"; done; \
 	test -z "$$missed" || { echo "targets missed in:$$missed"; exit 1; }
 
@@ -46,6 +46,20 @@ gmsh-libraries:
 	-test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	  apt-get install -y -qq --no-install-recommends libglu1-mesa libgl1 libxrender1 libxcursor1 libxft2 libxinerama1
 	$(BIN)/romflow doctor
+
+# For the tests of the page: the system's Chromium or Chrome, else one that playwright fetches.
+browser: setup
+	@for name in google-chrome google-chrome-stable chromium chromium-browser; do \
+	  command -v $$name > /dev/null && exit 0; done; \
+	test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends chromium || \
+	  $(BIN)/playwright install chromium
+
+# For the tests of its adapter; without root they fail and say so.
+calculix:
+	@command -v ccx > /dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends calculix-ccx; } || \
+	  echo "ccx is missing: install CalculiX (Debian: calculix-ccx)" >&2
 
 clean:
 	rm -rf .venv

@@ -12,7 +12,7 @@ from scipy.stats import qmc
 
 from rom.local.samples import LocalSamples
 
-__all__ = ["CONTROLS", "PROBLEMS", "LocalProblem"]
+__all__ = ["CONTROLS", "PROBLEMS", "LocalProblem", "diffusion"]
 
 type _Floats = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def thermostat(x: _Floats) -> _Floats:
     centre = (0.25, _between(0.3, 0.7, x[1])) if cold else (_between(0.3, 0.7, x[1]), 0.75)
     power = abs(x[0] - 0.5) + 0.2
     source = power * np.exp(-((X - centre[0]) ** 2 + (Y - centre[1]) ** 2) / 0.1**2)
-    return _diffusion(a, source).reshape(1, -1)
+    return diffusion(a, source).reshape(1, -1)
 
 
 def darcy(x: _Floats) -> _Floats:
@@ -123,7 +123,7 @@ def darcy(x: _Floats) -> _Floats:
     contrast = _log_between(1e-2, 1e2, x[1])
     a = contrast ** np.tanh(side / 0.05)
     source = np.exp(-((X - 0.3) ** 2 + (Y - 0.5) ** 2) / 0.05**2)
-    return _diffusion(a, source).reshape(1, -1)
+    return diffusion(a, source).reshape(1, -1)
 
 
 def smooth(x: _Floats) -> _Floats:
@@ -145,7 +145,7 @@ def scattered(x: _Floats) -> _Floats:
     ).reshape(1, -1)
 
 
-def _diffusion(a: _Floats, source: _Floats) -> _Floats:
+def diffusion(a: _Floats, source: _Floats) -> _Floats:
     """Solve -div(a grad u) = source on the unit square, u = 0 around, by finite volumes."""
     n = len(a)
     number = np.arange(n * n).reshape(n, n)

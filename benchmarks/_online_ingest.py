@@ -74,8 +74,7 @@ def _ways(*, quick: bool) -> dict[str, _Way]:
     }
     further = {
         "raw ZeroMQ, Unix socket": _Way(raw_client, partial(raw_server, local=True)),
-        "ours, Unix socket, no shared memory": _Way(partial(our_client, shared=False), our_server),
-        "ours, as from another machine (TCP)": _Way(partial(our_client, tcp=True), our_server),
+        "ours, as from another machine": _Way(partial(our_client, shared=False), our_server),
         "published kind, nobody reads": _Way(
             published_client, partial(published_server, reading=False)
         ),

@@ -95,7 +95,8 @@ class Trainer:
                 "study": case.study(folder),
                 "validation": HELD_OUT,
                 "model": {"name": "mlp", "settings": {"hidden": (256, 256)}},
-                "reservoir": {"capacity": capacity},
+                # It is to be at work from the first sample on.
+                "reservoir": {"capacity": capacity, "threshold": 10},
                 "training": {"batch": 10, **training},
                 "output": str(folder),
             }

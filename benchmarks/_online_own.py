@@ -13,7 +13,6 @@ from _online_pair import Watch, await_file, publish_text
 
 from infra.streaming.client import ClientLimits, connect
 from infra.streaming.frames import StreamSpec
-from infra.streaming.rendezvous import Rendezvous
 from infra.streaming.zmq_source import ZmqSource
 from surrogates.arrivals import Design
 from surrogates.assembly import Direct
@@ -31,24 +30,18 @@ _PATIENCE = 60.0
 _AT_ONCE = 64
 
 
-def our_client(
-    folder: Path, n_values: int, frames: int, *, shared: bool = True, tcp: bool = False
-) -> Watch:
+def our_client(folder: Path, n_values: int, frames: int, *, shared: bool = True) -> Watch:
     """Our three lines; the stream takes the quickest way to a trainer on this machine by itself.
 
     Parameters
     ----------
     folder, n_values, frames : as for all
-    shared : whether large frames may go through shared memory, as they do by default
-    tcp : whether it takes the way that clients on other machines take, without both
+    shared : whether large frames may go through shared memory, as they do by default; clients on
+        other machines have none
     """
     watch, values, path = Watch(), field(n_values), folder / "rendezvous.json"
     await_file(path)
-    if tcp:
-        for endpoint in Rendezvous.read(path).endpoints:
-            if endpoint.startswith("ipc://"):
-                Path(endpoint[6:]).unlink()
-    limits = ClientLimits() if shared and not tcp else ClientLimits(shared_bytes=None)
+    limits = ClientLimits() if shared else ClientLimits(shared_bytes=None)
     with connect(path, sample=0, limits=limits) as stream:
         for step in range(frames):
             if step == warm_up(n_values):
