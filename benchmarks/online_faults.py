@@ -64,10 +64,12 @@ def report(made: Report, case: Case, windows: list[Windows], outcomes: list[Outc
         mine = [outcome for outcome in outcomes if outcome.victim == victim]
         if mine:
             _victim(made, victim, mine, reference)
+    for victim in ("trainer", "flow"):
+        taken = [o.resume.receives for o in outcomes if o.victim == victim and o.resume is not None]
+        if taken:
+            made.at_most(f"resume-seconds-{victim}", max(taken), 10.0)
     struck = [outcome for outcome in outcomes if outcome.victim == "trainer"]
     if struck:
-        slowest = max(o.resume.receives for o in struck if o.resume is not None)
-        made.at_most("resume-seconds", slowest, 10.0)
         again = sum(o.recomputed + o.restarted for o in struck)
         made.at_most("recomputed-by-clients", float(again), 0.0)
     return made.finish()
