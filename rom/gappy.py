@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
 from infra.errors import UserError
+from rom.parts import Parts
+from rom.reduction import Reducer
 
 __all__ = ["POINTS_PER_MODE", "Gappy", "least_points", "spread_points"]
 
@@ -118,7 +120,9 @@ class Gappy:
         return Q, R
 
 
-def spread_points(modes: _Floats, taken: _Ints, count: int) -> _Ints:
+def spread_points(
+    modes: _Floats, taken: _Ints, count: int, reducer: Reducer | None = None
+) -> _Ints:
     """Return points beside those that are taken, so that modes are told apart well.
 
     Parameters
@@ -129,6 +133,9 @@ def spread_points(modes: _Floats, taken: _Ints, count: int) -> _Ints:
         Points that there are already.
     count
         Number of points in all that is wanted; none are returned if so many are taken.
+    reducer
+        Processes, all with the same arguments, of which each looks at its share of the points; by
+        default this one alone.
 
     Returns
     -------
@@ -144,10 +151,18 @@ def spread_points(modes: _Floats, taken: _Ints, count: int) -> _Ints:
     normal = flat.T @ flat + _REGULAR * largest * np.eye(r)
     free = np.ones(n, np.bool_)
     free[taken] = False
+    parts = Parts(n, reducer)
     while len(taken) + len(chosen) < min(count, n):
-        said = np.einsum("kci,kci->k", modes @ np.linalg.inv(normal), modes)
-        best = int(np.where(free, said, -np.inf).argmax())
+        inverse = np.linalg.inv(normal)
+        said = [np.zeros(0), *(_said(modes[block], inverse) for block in parts.blocks)]
+        own = np.where(free[parts.here], np.concatenate(said), -np.inf)
+        best, _ = parts.first_of_largest(own)
         chosen.append(best)
         free[best] = False
         normal = normal + modes[best].T @ modes[best]
     return np.array(chosen, np.int64)
+
+
+def _said(modes: _Floats, inverse: _Floats) -> _Floats:
+    """Return by how much points (m, c, r) would enlarge the determinant."""
+    return np.asarray(np.einsum("kci,kci->k", modes @ inverse, modes))

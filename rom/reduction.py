@@ -25,6 +25,9 @@ class Comm(Protocol):
     def Get_size(self) -> int:  # noqa: N802, D102
         ...
 
+    def Get_rank(self) -> int:  # noqa: N802, D102
+        ...
+
     def Reduce(self, sendbuf: Any, recvbuf: Any) -> None:  # noqa: N802, D102
         ...
 
@@ -53,6 +56,11 @@ class Reducer(ABC):
     @abstractmethod
     def size(self) -> int:
         """Number of processes."""
+
+    @property
+    @abstractmethod
+    def rank(self) -> int:
+        """Number of this process, from 0."""
 
     def sum(self, values: _Floats) -> _Floats:
         """Return the sum of this array over all processes, with the same bits on each.
@@ -86,6 +94,11 @@ class Serial(Reducer):
         """Number of processes: 1."""
         return 1
 
+    @property
+    def rank(self) -> int:
+        """Number of this process: 0."""
+        return 0
+
     def _sum(self, values: _Floats) -> _Floats:
         return values
 
@@ -108,6 +121,11 @@ class Communicator(Reducer):
     def size(self) -> int:
         """Number of ranks."""
         return self._comm.Get_size()
+
+    @property
+    def rank(self) -> int:
+        """Number of this rank."""
+        return self._comm.Get_rank()
 
     def _sum(self, values: _Floats) -> _Floats:
         # An all-reduce may round differently on each rank, and the ranks would then take

@@ -28,10 +28,12 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from rom.cubature.integrands import Integrands
+from rom.parts import Parts
 
 __all__ = ["Compressed", "Compression"]
 
 type _Floats = NDArray[np.float64]
+type _Ints = NDArray[np.int64]
 
 # Integrals below this part of what they could be are taken as zero: the scale stays above it.
 _BALANCED = 1e-6
@@ -47,13 +49,26 @@ class Compressed:
     Attributes
     ----------
     rows
-        J and the volume row, (r + 1, N).
+        J and the volume row for each block of points of this process, (r + 1, n_b) each.
     target
         Their integrals, (r + 1,).
+    parts
+        All points, and which are here.
     """
 
-    rows: _Floats
+    rows: tuple[_Floats, ...]
     target: _Floats
+    parts: Parts
+
+    def columns(self, points: _Ints) -> _Floats:
+        """Return the values at any points as rows, (n, r + 1), on all processes."""
+        found = np.zeros((len(points), len(self.target)))
+        for row, point in enumerate(points.tolist()):
+            place = self.parts.place(point)
+            if place is not None:
+                start = self.parts.blocks[place].start
+                found[row] = self.rows[place][:, point - start]
+        return self.parts.reducer.sum(found)
 
 
 @final
@@ -71,10 +86,8 @@ class Compression:
 
     def __init__(self, integrands: Integrands, scale: float | None = None) -> None:
         self._integrands = integrands
-        gram = np.zeros((integrands.functions, integrands.functions))
-        for places, values in integrands.blocks():
-            scaled = values * np.sqrt(integrands.weights[places])
-            gram += scaled @ scaled.T
+        shape = (integrands.functions, integrands.functions)
+        gram = integrands.parts.total(lambda _, block: _gram(integrands, block), shape)
         eigenvalues, vectors = eigh(gram, overwrite_a=True, check_finite=False)
         self._eigenvalues: _Floats = np.maximum(eigenvalues[::-1], 0.0)
         self._vectors: _Floats = vectors[:, ::-1]
@@ -102,8 +115,16 @@ class Compression:
         """Return r rows and that of the volume."""
         own = self._integrands
         basis = np.ascontiguousarray(self._vectors[:, :rank].T)
-        rows = np.empty((rank + 1, own.points))
-        for places, values in own.blocks():
-            rows[:rank, places] = basis @ values
-        rows[rank] = _VOLUME * self.scale / own.volume
-        return Compressed(rows, np.r_[basis @ self.integrals, _VOLUME * self.scale])
+        volume = _VOLUME * self.scale
+        rows = tuple(
+            np.concatenate(
+                [basis @ own.at(block), np.full((1, block.stop - block.start), volume / own.volume)]
+            )
+            for block in own.parts.blocks
+        )
+        return Compressed(rows, np.r_[basis @ self.integrals, volume], own.parts)
+
+
+def _gram(integrands: Integrands, block: slice) -> _Floats:
+    scaled = integrands.at(block) * np.sqrt(integrands.weights[block])
+    return np.asarray(scaled @ scaled.T)

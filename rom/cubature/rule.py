@@ -8,6 +8,10 @@ the residual of all functions is checked at the end; if what was left out by the
 much, more of it is kept and the search goes on from the points that were found. Nothing is drawn
 at random.
 
+Points may be shared out over processes. Each looks for the best among its own, the best of all is
+sent to all, and all solve the same small problem: there is one rule, the same for any number of
+processes, and not one for each as in the published method.
+
 Sources: Hernández, Caicedo, Ferrer (2017), doi:10.1016/j.cma.2016.10.022; Farhat, Chapman, Avery
 (2015), doi:10.1002/nme.4820 (energy-conserving weights).
 """
@@ -109,7 +113,7 @@ def cubature(
     Parameters
     ----------
     integrands
-        The functions at all points.
+        The functions at all points, or at those of each of several processes.
     tolerance
         epsilon, in (0, 1).
     scale
@@ -167,7 +171,7 @@ def _rule(
 ) -> CubatureRule:
     order = np.argsort(found.points)
     points, weights = found.points[order], found.weights[order]
-    left = integrands.at(points) @ weights - compression.integrals
+    left = integrands.columns(points) @ weights - compression.integrals
     return CubatureRule(
         points=points,
         weights=weights,

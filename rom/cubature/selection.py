@@ -94,7 +94,7 @@ def select(problem: Compressed, goal: Goal, start: _Ints, weights: _Floats | Non
     weights
         Non-negative weights of these from before, in the same order; None: not known.
     """
-    run, pricing = _Selection(problem), Pricing(problem.rows)
+    run, pricing = _Selection(problem), Pricing(problem)
     run.begin(start, weights)
     run.grow(pricing, goal)
     best = run.selected()
@@ -118,7 +118,7 @@ class _Selection:
         self.weights: _Floats = np.empty(0)
         self.residual: _Floats = problem.target
         # Active points, and those that did not help since the residual fell last.
-        self.closed = np.zeros(problem.rows.shape[1], np.bool_)
+        self.closed = np.zeros(problem.parts.n, np.bool_)
         self.steps = 0
 
     def reached(self, goal: Goal) -> bool:
@@ -169,7 +169,7 @@ class _Selection:
             self.closed[point] = True
 
     def _append(self, point: int) -> bool:
-        if not self._qr.append(self._problem.rows[:, point]):
+        if not self._qr.append(self._problem.columns(np.array([point]))[0]):
             return False
         self.active.append(point)
         self.closed[point] = True

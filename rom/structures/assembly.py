@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from rom.cubature.integrands import ProductIntegrands
 from rom.cubature.rule import CubatureRule, cubature
 from rom.gappy import POINTS_PER_MODE, least_points, spread_points
+from rom.parts import Parts
+from rom.reduction import Reducer
 from rom.structures.dual import DualBasis, DualModes
 from rom.structures.lifting import Lifting
 from rom.structures.model import ReducedStructure
@@ -58,6 +60,7 @@ def assemble(
     bases: Bases,
     tolerance: float,
     start: CubatureRule | None = None,
+    reducer: Reducer | None = None,
 ) -> tuple[ReducedStructure, CubatureRule]:
     """Return the reduced structure of bases, and its cubature rule.
 
@@ -71,6 +74,8 @@ def assemble(
         Of the cubature.
     start
         A rule from before.
+    reducer
+        Processes, all with the same bases, that share the points; by default this one alone.
 
     Raises
     ------
@@ -78,10 +83,12 @@ def assemble(
         If the tolerance cannot be reached.
     """
     n = bases.modes.shape[1]
-    strains = np.asarray(strain_operator(mesh) @ bases.modes).reshape(-1, 6, n)
-    integrands = ProductIntegrands(bases.power.scaled, strains, mesh.material_weights)
+    here = Parts(mesh.n_material_points, reducer)
+    own = np.asarray(strain_operator(mesh, here.numbers) @ bases.modes).reshape(-1, 6, n)
+    stresses = bases.power.modes[here.here] * bases.power.singular_values
+    integrands = ProductIntegrands(stresses, own, mesh.material_weights, reducer)
     rule = cubature(integrands, tolerance, start=start)
-    places = np.concatenate([rule.points, _others(bases.fields, rule.points)])
+    places = np.concatenate([rule.points, _others(bases.fields, rule.points, reducer)])
     operator = strain_operator(mesh, places)
     lift_strains = [(operator @ field).reshape(-1, 6) for field in bases.lifting.fields]
     model = ReducedStructure(
@@ -92,7 +99,7 @@ def assemble(
         singular_values=bases.singular_values,
         places=places,
         weights=rule.weights,
-        strains=strains[places],
+        strains=np.asarray(operator @ bases.modes).reshape(-1, 6, n),
         lift_strains=np.array(lift_strains).reshape(-1, len(places), 6),
         power=bases.power,
         duals={field.name: DualBasis(field, places) for field in bases.fields},
@@ -100,10 +107,10 @@ def assemble(
     return model, rule
 
 
-def _others(fields: Sequence[DualModes], taken: _Ints) -> _Ints:
+def _others(fields: Sequence[DualModes], taken: _Ints, reducer: Reducer | None) -> _Ints:
     """Return the points that reconstruction needs beside those that are taken."""
     found = taken
     for field in fields:
-        new = spread_points(field.modes, found, least_points(field.rank))
+        new = spread_points(field.modes, found, least_points(field.rank), reducer)
         found = np.concatenate([found, new])
     return found[len(taken) :]

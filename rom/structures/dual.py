@@ -8,9 +8,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from rom.basis import pod
 from rom.decomposition import decompose
 from rom.gappy import Gappy
+from rom.part_pod import pod_of_parts
+from rom.parts import Parts
 from rom.products import Diagonal
 from rom.truncation import Truncation
 
@@ -106,32 +107,41 @@ class DualBasis:
 
 
 def dual_modes(
-    name: str, frames: _Floats, volumes: _Floats, tolerance: float, rank: int | None = None
+    name: str,
+    frames: Sequence[_Floats],
+    shape: tuple[int, int],
+    volumes: _Floats,
+    truncation: Truncation,
+    points: Parts | None = None,
 ) -> DualModes:
-    """Return the modes of frames (k, G, c) at points with volumes (G,).
+    """Return the modes of frames at points with volumes (G,); whole, and the same everywhere.
 
     Parameters
     ----------
     name
         Of the field.
     frames
-        Snapshots.
+        Snapshots (k, g, c) at the g points of each block of this process, in their order.
+    shape
+        k and c.
     volumes
-        That the points stand for, mm^3.
-    tolerance
-        Relative, of the POD.
-    rank
-        At most so many.
+        That all points stand for, mm^3.
+    truncation
+        How many modes are kept.
+    points
+        Which points are here; by default all.
     """
-    k, g, c = frames.shape
-    if not frames.any():
-        return DualModes(name, np.zeros((g, c, 0)), np.zeros((k, 0)))
-    product = Diagonal(np.repeat(volumes, c))
-    flat = frames.reshape(k, -1)
-    most = None if rank is None else min(rank, k)
-    basis = pod(flat, product, rank=most, tolerance=tolerance, centre=False)
-    modes = np.ascontiguousarray(basis.modes).reshape(g, c, basis.rank)
-    return DualModes(name, modes, basis.coefficients(flat))
+    points = points or Parts(len(volumes))
+    k, c = shape
+    seen = points.reducer.sum(np.array([float(any(own.any() for own in frames))]))
+    if not seen[0]:
+        return DualModes(name, np.zeros((points.n, c, 0)), np.zeros((k, 0)))
+    weights = [np.sqrt(np.repeat(volumes[block], c))[:, None] for block in points.blocks]
+    columns = [own.reshape(k, -1).T for own in frames]
+    basis = pod_of_parts(columns, lambda i, u: weights[i] * u, k, truncation, points)
+    r = basis.rank
+    own = np.concatenate([np.zeros((0, c, r)), *(m.reshape(-1, c, r) for m in basis.modes)])
+    return DualModes(name, points.whole(own), basis.coefficients)
 
 
 def extended(

@@ -4,21 +4,22 @@ r"""Displacements that are prescribed and not zero.
 
 The modes vanish where displacements are prescribed; the lift :math:`L_d` is one on its own region
 and component. It is a combination of snapshots, found from their values :math:`g_d(t_j)`, so that
-no linear system is solved: with :math:`A_{dj} = g_d(t_j)`, :math:`L = U A^+`.
+no linear system is solved: with :math:`A_{dj} = g_d(t_j)`, :math:`L = U A^+`. Each node's lift
+follows from its own displacements, so that nodes can be on different processes.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import UserError
-from rom.structures.trajectory import Trajectory
 from solvers.loads import LoadCase, Prescribed
 
-__all__ = ["Lifting", "Support", "lifting", "supports"]
+__all__ = ["LiftPlan", "Lifting", "Support", "lift_plan", "supports"]
 
 type _Floats = NDArray[np.float64]
 # A region of nodes and a component.
@@ -100,34 +101,55 @@ def supports(loads: LoadCase) -> tuple[Support, ...]:
     return tuple(dict.fromkeys(_key(p.region, p.component) for p in loads.prescribed))
 
 
-def lifting(trajectories: Sequence[Trajectory]) -> Lifting:
-    """Return the lifts of a training set.
+@final
+@dataclass(frozen=True, eq=False)
+class LiftPlan:
+    """How lifts follow from displacements.
+
+    Attributes
+    ----------
+    held, moved
+        As in `Lifting`.
+    amounts
+        A, the prescribed values at the K times of all runs, (K, moved), mm.
+    """
+
+    held: tuple[Support, ...]
+    moved: tuple[Support, ...]
+    amounts: _Floats
+
+    @cached_property
+    def inverse(self) -> _Floats:
+        """The combination of displacements, (moved, K)."""
+        return np.asarray(np.linalg.pinv(self.amounts)) if self.moved else self.amounts.T
+
+    def fields(self, rows: _Floats) -> _Floats:
+        """Return lifts (moved, n) from displacements (K, n) at all times, at any nodes."""
+        return self.inverse @ rows
+
+    def lifting(self, fields: _Floats) -> Lifting:
+        """Return what is known about the lifts (moved, 3 N) of all nodes."""
+        return Lifting(self.held, self.moved, fields, self.inverse @ self.amounts)
+
+
+def lift_plan(runs: Sequence[tuple[LoadCase, _Floats]]) -> LiftPlan:
+    """Return the plan for a training set: the loads and times (T + 1,) of each run.
 
     Raises
     ------
     UserError
-        If trajectories have different supports.
+        If runs have different supports.
     """
-    held = supports(trajectories[0].loads)
-    for trajectory in trajectories[1:]:
-        if set(supports(trajectory.loads)) != set(held):
+    held = supports(runs[0][0])
+    for loads, _ in runs[1:]:
+        if set(supports(loads)) != set(held):
             raise UserError(
                 f"Expected the same supports in all runs; received {_words(held)} and "
-                f"{_words(supports(trajectory.loads))}. Build a model for each load type."
+                f"{_words(supports(loads))}. Build a model for each load type."
             )
-    moved = tuple(s for s in held if any(_moved(t.loads, s) for t in trajectories))
-    n = trajectories[0].displacement[0].size
-    if not moved:
-        return Lifting(held, (), np.zeros((0, n)), np.zeros((0, 0)))
-    A = np.stack([_values(t.loads, moved, float(time)) for t in trajectories for time in t.times])
-    inverse = np.linalg.pinv(A)
-    frames = [t.displacement.reshape(len(t.times), n) for t in trajectories]
-    starts = np.cumsum([0, *map(len, frames)])
-    fields = sum(
-        (inverse[:, a:b] @ frame for a, b, frame in zip(starts, starts[1:], frames, strict=False)),
-        np.zeros((len(moved), n)),
-    )
-    return Lifting(held, moved, fields, inverse @ A)
+    moved = tuple(s for s in held if any(_moved(loads, s) for loads, _ in runs))
+    rows = [_values(loads, moved, float(time)) for loads, times in runs for time in times]
+    return LiftPlan(held, moved, np.array(rows).reshape(len(rows), len(moved)))
 
 
 def _values(loads: LoadCase, moved: tuple[Support, ...], time: float) -> _Floats:

@@ -13,6 +13,9 @@ thermal loads alone, the first two vanish at equilibrium. So they do where only 
 :math:`\sum_k w_k \|B_{ki}\| \|\sigma_k\|` counts too. F and :math:`F_{th}` are the larger ones
 of both ends of the step, and never less than the forces of a strain of 1e-6: after unloading,
 nothing else has a size.
+
+With several processes each evaluates the law at its share of the points, and all get all answers;
+the rest is small, and all do the same (`rom.structures.shared_law`).
 """
 
 from dataclasses import dataclass
@@ -21,8 +24,10 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from rom.reduction import Reducer
 from rom.structures.model import ReducedStructure
 from rom.structures.reduced_loads import ReducedLoads
+from rom.structures.shared_law import SharedLaw
 from rom.structures.state import ReducedState, StepReport
 from solvers.laws.law import LawResponse, LawStep, LocalIntegrationError
 
@@ -72,9 +77,15 @@ class _Step:
     """What stays the same during a step."""
 
     def __init__(
-        self, model: ReducedStructure, loads: ReducedLoads, state: ReducedState, time: float
+        self,
+        model: ReducedStructure,
+        loads: ReducedLoads,
+        state: ReducedState,
+        time: float,
+        reducer: Reducer | None,
     ) -> None:
         self._model, self._before, self._time = model, state, time
+        self._law = SharedLaw(model.law, reducer)
         self._force = loads.force(time)
         self._lift = loads.lift(time)
         self._strain_before = model.strain(state.q, loads.lift(state.time))
@@ -101,7 +112,7 @@ class _Step:
             duration=self._time - self._before.time,
         )
         try:
-            response = model.law.integrate(step)
+            response = self._law.integrate(step)
         except LocalIntegrationError:
             return None
         stress = response.stress[: model.integration_points].reshape(-1)
@@ -143,6 +154,7 @@ def newton_step(
     state: ReducedState,
     time: float,
     options: NewtonOptions,
+    reducer: Reducer | None = None,
 ) -> tuple[ReducedState | None, StepReport]:
     """Return the state at `time` after one implicit step, or None if it was not found.
 
@@ -156,8 +168,10 @@ def newton_step(
         After it, s.
     options
         Tolerance and limits.
+    reducer
+        Processes that share the points; by default this one alone.
     """
-    step = _Step(model, loads, state, time)
+    step = _Step(model, loads, state, time, reducer)
     trial, iterations = step.trial(state.q), 0
     while trial is not None and trial.relative > options.tolerance:
         if iterations == options.iterations:

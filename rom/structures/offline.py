@@ -6,6 +6,11 @@ r"""Building a reduced structure from displacement histories, mesh, law and load
 3. empirical cubature of the work of these stresses on the strains of the modes;
 4. bases of the fields that are to be reconstructed, and points enough for them.
 
+With several processes each reads the displacements of the nodes of its own cells, and integrates
+the law at its own points; histories, stresses and integrands stay there. Small matrices are sent,
+and at the end the modes: every process gets the whole model. It has the same bits for any number
+of processes (`rom.parts`).
+
 Sources: Casenave, Akkari, Bordeu, Rey, Ryckelynck (2020), "A nonintrusive distributed reduced-order
 modeling framework for nonlinear structural mechanics", doi:10.1002/nme.6187, for the idea of
 reading displacements only; the details are ours.
@@ -15,27 +20,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from infra.errors import UserError
-from rom.basis import Basis, pod
 from rom.cubature.rule import CubatureRule
-from rom.products import SparseProduct
+from rom.parts import Parts
+from rom.reduction import Reducer
 from rom.structures.assembly import Bases, assemble, most_modes
-from rom.structures.dual import dual_modes
-from rom.structures.lifting import Lifting, lifting
-from rom.structures.mass import mass_matrix
+from rom.structures.displacement_basis import displacement_basis
+from rom.structures.dual import DualModes, dual_modes
+from rom.structures.lifting import lift_plan
 from rom.structures.model import ReducedStructure
-from rom.structures.paths import MaterialPoints
+from rom.structures.projected import ProjectedPaths
 from rom.structures.settings import StructureSettings
 from rom.structures.trajectory import Trajectory
+from rom.structures.trajectory_part import Histories, TrajectoryPart
+from rom.truncation import Truncation
 from solvers.laws.law import Law
 from solvers.structure_mesh import StructureMesh
 
 __all__ = ["OfflineReport", "build_structure", "wanted_fields"]
-
-type _Floats = NDArray[np.float64]
 
 
 @final
@@ -61,8 +63,9 @@ class OfflineReport:
 def build_structure(
     mesh: StructureMesh,
     law: Law,
-    trajectories: Sequence[Trajectory],
+    trajectories: Sequence[Trajectory | TrajectoryPart],
     settings: StructureSettings | None = None,
+    reducer: Reducer | None = None,
 ) -> tuple[ReducedStructure, OfflineReport]:
     """Return the reduced structure of some runs.
 
@@ -71,9 +74,13 @@ def build_structure(
     mesh, law
         The same as the solver's.
     trajectories
-        Displacement histories with their loads; at least one.
+        Displacement histories with their loads; at least one. With several processes, parts that
+        hold the nodes of `rom.structures.trajectory_part.own_nodes` are enough.
     settings
         Tolerances.
+    reducer
+        The processes that share the work, for example
+        ``rom.reduction.Communicator(MPI.COMM_WORLD)``; by default this one alone.
 
     Raises
     ------
@@ -87,20 +94,14 @@ def build_structure(
     settings = settings or StructureSettings()
     if not trajectories:
         raise UserError("Expected at least one displacement history; received none.")
-    for trajectory in trajectories:
-        trajectory.require_fits(mesh)
     names = wanted_fields(law, settings)
-    lift = lifting(trajectories)
-    basis = _displacement_basis(mesh, trajectories, lift, settings)
-    frames = _frames(mesh, law, trajectories, lift, basis, names)
-    volumes = mesh.material_weights
-    power = dual_modes("stress", frames["stress"], volumes, settings.stress_tolerance)
-    most = most_modes(len(volumes))
-    fields = tuple(
-        dual_modes(name, frames[name], volumes, settings.dual_tolerance, most) for name in names
-    )
-    bases = Bases(lift, basis.modes, basis.singular_values, power, fields)
-    model, rule = assemble(mesh, law, bases, settings.cubature_tolerance)
+    histories = Histories(mesh, trajectories, reducer)
+    basis = displacement_basis(histories, lift_plan(histories.runs), settings)
+    points = Parts(mesh.n_material_points, reducer)
+    paths = ProjectedPaths(mesh, law, histories.runs, basis, points)
+    power, fields = _dual_modes(paths, names, settings)
+    bases = Bases(basis.lifting, basis.modes, basis.singular_values, power, fields)
+    model, rule = assemble(mesh, law, bases, settings.cubature_tolerance, reducer=reducer)
     conditions = {name: dual.gappy.condition for name, dual in model.duals.items()}
     return model, OfflineReport(rule, power.rank, conditions)
 
@@ -125,48 +126,17 @@ def wanted_fields(law: Law, settings: StructureSettings) -> tuple[str, ...]:
     return settings.fields
 
 
-def _displacement_basis(
-    mesh: StructureMesh,
-    trajectories: Sequence[Trajectory],
-    lift: Lifting,
-    settings: StructureSettings,
-) -> Basis:
-    rows = np.concatenate([_without_lift(t, lift) for t in trajectories])
-    return pod(
-        rows,
-        SparseProduct(mass_matrix(mesh)),
-        rank=settings.rank,
-        tolerance=settings.displacement_tolerance,
-        centre=False,
-    )
+def _dual_modes(
+    paths: ProjectedPaths, names: Sequence[str], settings: StructureSettings
+) -> tuple[DualModes, tuple[DualModes, ...]]:
+    """Return the modes of the stresses that are integrated, and of the fields by name."""
+    frames = paths.frames(tuple(dict.fromkeys(["stress", *names])))
+    volumes, k = paths.mesh.material_weights, paths.n_frames
 
+    def modes(name: str, truncation: Truncation) -> DualModes:
+        shape = k, paths.components(name)
+        return dual_modes(name, frames[name], shape, volumes, truncation, paths.points)
 
-def _without_lift(trajectory: Trajectory, lift: Lifting) -> _Floats:
-    """Return the displacements without their prescribed part, (T + 1, 3 N)."""
-    values = np.array([lift.values(trajectory.loads, float(t)) for t in trajectory.times])
-    flat = trajectory.displacement.reshape(len(trajectory.times), -1)
-    return np.asarray(flat - values @ lift.fields)
-
-
-def _frames(
-    mesh: StructureMesh,
-    law: Law,
-    trajectories: Sequence[Trajectory],
-    lift: Lifting,
-    basis: Basis,
-    names: Sequence[str],
-) -> dict[str, _Floats]:
-    """Return the fields, (k, G, c) each, that the law gives along the projected displacements."""
-    points = MaterialPoints(mesh, law)
-    wanted = dict.fromkeys(["stress", *names])
-    found: dict[str, list[_Floats]] = {name: [] for name in wanted}
-    for trajectory in trajectories:
-        own = _without_lift(trajectory, lift)
-        away = own - basis.lift(basis.coefficients(own))
-        path = trajectory.displacement - away.reshape(trajectory.displacement.shape)
-        start = points.virgin(trajectory.loads, float(trajectory.times[0]), path[0])
-        for state in points.follow(trajectory.loads, trajectory.times[1:], path[1:], start):
-            for name in wanted:
-                internal = state.stress if name == "stress" else state.internal[:, law.column(name)]
-                found[name].append(internal)
-    return {name: np.stack(frames) for name, frames in found.items()}
+    power = modes("stress", Truncation(None, settings.stress_tolerance))
+    fitted = Truncation(min(most_modes(len(volumes)), k), settings.dual_tolerance)
+    return power, tuple(modes(name, fitted) for name in names)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import final
 
 from infra.errors import RomflowError, UserError
+from rom.reduction import Reducer
 from rom.structures.model import ReducedStructure
 from rom.structures.newton import NewtonOptions, newton_step
 from rom.structures.reduced_loads import ReducedLoads
@@ -36,6 +37,7 @@ def advance(
     state: ReducedState,
     time: float,
     options: NewtonOptions | None = None,
+    reducer: Reducer | None = None,
 ) -> tuple[ReducedState, StepReport]:
     """Return the state at a later time; the one before is not changed.
 
@@ -51,6 +53,9 @@ def advance(
         After it, s.
     options
         Of Newton's method.
+    reducer
+        Processes that share the model's points, each with the same arguments; by default this one
+        alone. All get the same bits.
 
     Raises
     ------
@@ -64,7 +69,7 @@ def advance(
     least = (time - state.time) / 2**options.cuts
     goal, iterations, evaluations, cuts = time, 0, 0, 0
     while True:
-        after, report = newton_step(model, loads, state, goal, options)
+        after, report = newton_step(model, loads, state, goal, options, reducer)
         iterations += report.iterations
         evaluations += report.evaluations
         if after is not None:
@@ -84,10 +89,11 @@ def run(
     state: ReducedState,
     times: Iterable[float],
     options: NewtonOptions | None = None,
+    reducer: Reducer | None = None,
 ) -> Iterator[tuple[ReducedState, StepReport]]:
     """Give the states at ascending times after that of `state`, one after the other."""
     for time in times:
-        state, report = advance(model, loads, state, float(time), options)
+        state, report = advance(model, loads, state, float(time), options, reducer)
         yield state, report
 
 
