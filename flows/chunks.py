@@ -115,7 +115,12 @@ def _crashed(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     persist_result=False,
 )
 def run_chunk(
-    number: int, chunk: Chunk, ranks: int, gate: Gate, cluster: Cluster | None = None
+    number: int,
+    chunk: Chunk,
+    ranks: int,
+    gate: Gate,
+    cluster: Cluster | None = None,
+    module: str = "solvers",
 ) -> State[None]:
     """Run one chunk as an MPI job and wait for its end.
 
@@ -126,6 +131,7 @@ def run_chunk(
     ranks : number of MPI processes
     gate : closed when the flow ends
     cluster : where the job runs; None: on this machine
+    module : what computes it
 
     Raises
     ------
@@ -137,7 +143,7 @@ def run_chunk(
             return Failed(message=f"chunk {number} was not started: the flow was ended")
         place = cluster or LocalCluster()
         try:
-            result = place.run(["solvers", str(chunk.job)], ranks, chunk.log)
+            result = place.run([module, str(chunk.job)], ranks, chunk.log)
         except UserError as error:  # no such launcher, or Slurm refuses the job
             return Failed(name=REFUSED, message=str(error))
     said = result.errors.strip() or "nothing"

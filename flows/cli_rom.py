@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from flows.cli_structures import add_structure_commands, build_structure_command
 from flows.endings import exit_code, orderly_end
 
 __all__ = ["add_rom_commands"]
@@ -18,6 +19,7 @@ _MODELS = Path("models")
 def add_rom_commands(app: App, run: App) -> None:
     """Add the commands to ``romflow`` and to ``romflow run``."""
     run.command(_build, name="build-rom")
+    add_structure_commands(run)
     for name, command in (
         ("query", _query), ("compare", _compare), ("worth", _worth), ("models", _models),
         ("export", _export),
@@ -28,6 +30,7 @@ def add_rom_commands(app: App, run: App) -> None:
 def _build(
     *,
     rom: str = "darcy-rom",
+    profile: str | None = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     retry_failed: Annotated[bool, Parameter(negative="")] = False,
@@ -38,7 +41,11 @@ def _build(
     Parameters
     ----------
     rom
-        YAML file, or the name of one that comes with romflow: cylinder-rom, darcy-rom.
+        YAML file, or the name of one that comes with romflow: cylinder-rom, darcy-rom; of
+        structures: blade-rom, cube-rom, plate-rom.
+    profile
+        Where simulations run: YAML file of a cluster profile, or one of local, dask, dask-slurm,
+        slurm; the same as ``--set study.run.profile=...``.
     set_
         Change one setting, such as ``--set model.tolerance=1e-3``; may be repeated.
     dry_run
@@ -50,10 +57,20 @@ def _build(
     """
     from flows.rom_design import rom_design
     from flows.rom_study import load_rom, with_rom_settings
+    from flows.structure_study import is_structure
 
-    chosen = with_rom_settings(load_rom(rom), set_)
+    if is_structure(rom):
+        own = () if profile is None else (f"run.profile={profile}",)
+        return build_structure_command(
+            rom, (*set_, *own), dry_run=dry_run, retry_failed=retry_failed, verbose=verbose
+        )
+    place = () if profile is None else (f"study.run.profile={profile}",)
+    chosen = with_rom_settings(load_rom(rom), (*set_, *place))
     if dry_run:
         return _show(chosen)
+    from flows.slurm_profile import load_profile
+
+    load_profile(chosen.study.run.profile)
     rom_design(chosen)  # what is wrong with the study is said at once
     from flows.environment import prefect
 
@@ -75,6 +92,7 @@ def _query(
     time: Annotated[tuple[float, ...], Parameter(negative="")] = (),
     select: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     policy: str | None = None,
+    full: Annotated[bool, Parameter(negative="")] = False,
     output: Path | None = None,
     picture: Path | None = None,
     json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
@@ -96,6 +114,8 @@ def _query(
         region=outlet, box=0,0,1,1 or coefficients; default all quantities of interest.
     policy
         Out of range: flag or refuse; default what the model says.
+    full
+        Structures: the full-order model answers. The run is kept.
     output
         NPZ file that receives the whole answer.
     picture
@@ -111,15 +131,20 @@ def _query(
 
     from flows.figures.files import require_suffix
     from flows.report_rom import print_answer
-    from flows.rom_models import find_model
+    from flows.rom_models import find_any
     from flows.rom_query import answer_json, ask, parse_mu, parse_select, picture_of, write_answer
 
     given, what = parse_mu(mu), parse_select(select)
     for path, suffix in ((output, ".npz"), (picture, ".png")):
         if path is not None:
             require_suffix(path, suffix)
-    found = find_model(model, models, version)
-    answer = ask(found, given, time, what, policy)
+    found = find_any(model, models, version)
+    if full:
+        from flows.structure_full import ask_full
+
+        answer = ask_full(found, given, time, what, models.absolute() / found.name / "runs")
+    else:
+        answer = ask(found, given, time, what, policy)
     files = [write_answer(output, found, answer, given)] if output else []
     files += [picture_of(picture, found, given, time)] if picture else []
     if json_:

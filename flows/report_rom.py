@@ -17,8 +17,10 @@ from flows.rom_publish import RomSummary
 from flows.rom_study import RomStudy
 from flows.rom_tables import ENDS, worth_rows
 from flows.rom_worth import Worth
+from flows.structure_trust import structure_tolerance, trust_text
 from rom.answer import Answer
 from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 
 __all__ = [
     "print_answer",
@@ -85,7 +87,7 @@ def print_rom_summary(console: Console, summary: RomSummary) -> None:
 
 
 def print_answer(
-    console: Console, model: ReducedModel, answer: Answer, files: Sequence[Path]
+    console: Console, model: ServedModel, answer: Answer, files: Sequence[Path]
 ) -> None:
     """Show the answer to one query, and how far it can be trusted."""
     title = f"{model.name}, version {model.version}" if model.version else model.name
@@ -98,7 +100,7 @@ def print_answer(
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    _print_trust(console, answer)
+    _print_trust(console, model, answer)
     _print_files(console, files)
 
 
@@ -173,7 +175,7 @@ def print_models(console: Console, registry: Path) -> None:
     console.print(table)
 
 
-def _answer_rows(model: ReducedModel, answer: Answer, name: str) -> list[list[str]]:
+def _answer_rows(model: ServedModel, answer: Answer, name: str) -> list[list[str]]:
     """Return the rows of one name: each time, or the first and the last few."""
     values, unit = answer.values[name][0], answer.units[name]
     per_time = len(values) == len(answer.times)
@@ -196,7 +198,12 @@ def _numbers(value: np.ndarray | float) -> list[str]:
     return [f"{v:.6g}" for v in (flat.mean(), flat.min(), flat.max())]
 
 
-def _print_trust(console: Console, answer: Answer) -> None:
+def _print_trust(console: Console, model: ServedModel, answer: Answer) -> None:
+    tolerance = structure_tolerance(model.card)
+    if tolerance is not None:
+        text = trust_text(model.card, answer, tolerance)
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        return
     eta, coverage = float(answer.eta[0]), answer.coverage
     text = f"Relative error of the fields below {eta:.2%} with a probability of {coverage:.1%}."
     if not answer.in_range[0]:

@@ -7,15 +7,32 @@ from infra.array_folder import is_array_folder
 from infra.errors import StoreError, UserError
 from infra.store import SnapshotStore
 from infra.zarr_store import open_store
-from rom.model_folder import load_model
+from rom.any_model import AnyModel, load_any
 from rom.reduced_model import ReducedModel
 from rom.registry import Registry
 
-__all__ = ["dataset_of", "find_model", "held_out_of", "models_text"]
+__all__ = ["dataset_of", "find_any", "find_model", "held_out_of", "models_text"]
 
 
 def find_model(model: str, registry: Path, version: int | None = None) -> ReducedModel:
-    """Return a model.
+    """Return a model of fields; see `find_any`.
+
+    Raises
+    ------
+    UserError
+        Also if it is a structure.
+    """
+    found = find_any(model, registry, version)
+    if isinstance(found, ReducedModel):
+        return found
+    raise UserError(
+        f"model {model}: expected a model of fields, received a structure. This is not offered for "
+        "it; ask with `romflow query`, also with --full for the full-order model"
+    )
+
+
+def find_any(model: str, registry: Path, version: int | None = None) -> AnyModel:
+    """Return a model of any kind.
 
     Parameters
     ----------
@@ -39,14 +56,14 @@ def find_model(model: str, registry: Path, version: int | None = None) -> Reduce
             )
         number = folder.resolve().name
         known = int(number[1:]) if number[:1] == "v" and number[1:].isdigit() else 0
-        return load_model(folder, version=known)
+        return load_any(folder, version=known)
     known_names = Registry(registry).names()
     if model not in known_names:
         raise UserError(
             f"model {model}: expected a name out of {', '.join(known_names) or 'none'} in "
             f"{registry}, or the folder of a model. Build one: romflow run build-rom"
         )
-    return Registry(registry).load(model, version)
+    return Registry(registry).load_any(model, version)
 
 
 def models_text(registry: Path) -> list[tuple[str, str, str, str, str]]:

@@ -12,6 +12,7 @@ from flows.figures.rom_quantities import QuantityPair, parity_figure, series_fig
 from flows.rom_errors import predicted_frames
 from infra.field_space import FieldSpace
 from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 from rom.snapshots import Snapshots
 
 __all__ = ["case_figure", "drawable", "mu_text", "patches", "quantity_figures"]
@@ -70,7 +71,7 @@ def case_figure(
     return side_by_side_figure(title, patches(space, true[worst]), patches(space, guess[worst]))
 
 
-def mu_text(model: ReducedModel, mu: _Floats) -> str:
+def mu_text(model: ServedModel, mu: _Floats) -> str:
     """Return parameters in words, with their units."""
     texts = []
     for parameter, value in zip(model.parameters.space.free, mu.tolist(), strict=True):

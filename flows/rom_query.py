@@ -10,11 +10,12 @@ import numpy as np
 from flows.figures.files import require_suffix, save, write_file
 from flows.figures.model_fields import Patch, prediction_figure
 from flows.rom_pictures import drawable, mu_text, patches
+from flows.structure_trust import structure_tolerance
 from infra.errors import UserError
 from infra.records import Json
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.settings import Policy
 
 __all__ = ["answer_json", "ask", "parse_mu", "parse_select", "picture_of", "write_answer"]
@@ -82,7 +83,7 @@ def parse_select(texts: Sequence[str]) -> Select:
 
 
 def ask(
-    model: ReducedModel,
+    model: ServedModel,
     mu: Mapping[str, float],
     times: Sequence[float],
     select: Select,
@@ -104,7 +105,7 @@ def ask(
     return model.query(mu, list(times) or None, select, policy=known)
 
 
-def answer_json(model: ReducedModel, answer: Answer, mu: Mapping[str, float]) -> dict[str, Json]:
+def answer_json(model: ServedModel, answer: Answer, mu: Mapping[str, float]) -> dict[str, Json]:
     """Return the answer to one query as JSON; numbers that are none become null."""
     return {
         "model": answer.model,
@@ -120,12 +121,13 @@ def answer_json(model: ReducedModel, answer: Answer, mu: Mapping[str, float]) ->
             "score": float(answer.score[0]),
             "distance": float(answer.distance[0]),
             "reason": answer.reasons[0],
+            **_against_tolerance(model, answer),
         },
         "level_used": answer.level_used,
     }
 
 
-def write_answer(path: Path, model: ReducedModel, answer: Answer, mu: Mapping[str, float]) -> Path:
+def write_answer(path: Path, model: ServedModel, answer: Answer, mu: Mapping[str, float]) -> Path:
     """Write values, times, parameters and trust of one query into an NPZ file.
 
     Raises
@@ -147,7 +149,7 @@ def write_answer(path: Path, model: ReducedModel, answer: Answer, mu: Mapping[st
 
 
 def picture_of(
-    path: Path, model: ReducedModel, mu: Mapping[str, float], times: Sequence[float]
+    path: Path, model: ServedModel, mu: Mapping[str, float], times: Sequence[float]
 ) -> Path:
     """Draw the fields for one query at the last time.
 
@@ -157,7 +159,7 @@ def picture_of(
         If the fields cannot be drawn, or the name does not end in ``.png``.
     """
     require_suffix(path, ".png")
-    space = model.parts.space
+    space = model.space
     if not drawable(space):
         raise UserError("--picture: expected a model on triangles in the plane")
     last = max(times) if times else float(model.times[-1])
@@ -167,6 +169,14 @@ def picture_of(
     when = "" if model.steady else f", t = {last:.4g} s"
     shown: list[Patch] = patches(space, frame)
     return save(prediction_figure(f"{mu_text(model, row)}{when}", shown), path)
+
+
+def _against_tolerance(model: ServedModel, answer: Answer) -> dict[str, Json]:
+    """Say where the indicator of a structure is; models of fields have no tolerance of theirs."""
+    tolerance = structure_tolerance(model.card)
+    if tolerance is None:
+        return {}
+    return {"tolerance": tolerance, "above_tolerance": bool(answer.eta[0] > tolerance)}
 
 
 def _numbers(text: str) -> list[float]:

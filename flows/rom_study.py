@@ -7,6 +7,7 @@ from typing import Any, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from flows.structure_study import shipped_structures
 from flows.study import Study, load_study
 from flows.text_form import assigned, read_yaml, validated, with_study_beside
 from rom.enrichment import EnrichmentSettings
@@ -131,8 +132,9 @@ class RomStudy(BaseModel):
 
 
 def shipped_roms() -> dict[str, Path]:
-    """Return the reduced models that come with romflow, by name."""
-    return {path.stem: path for path in sorted(_SHIPPED.glob("*.yaml"))}
+    """Return the reduced models of fields that come with romflow, by name."""
+    structures = shipped_structures()
+    return {p.stem: p for p in sorted(_SHIPPED.glob("*.yaml")) if p.stem not in structures}
 
 
 def load_rom(source: str) -> RomStudy:

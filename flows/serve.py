@@ -17,6 +17,7 @@ from flows.build_rom import Check, build_and_publish
 from flows.rom_errors import evaluate, predicted_frames
 from flows.rom_study import RomStudy
 from flows.rom_truth import Truth, compute_truth
+from flows.structure_jobs import compare_structure
 from flows.text_form import validated
 from infra.cluster import kill_jobs
 from infra.errors import RomflowError, UserError
@@ -27,6 +28,7 @@ from rom.model_card import ModelCard
 from rom.reduced_model import ReducedModel
 from rom.registry import Registry
 from rom.service.local_jobs import JobHandle, LocalJobs
+from rom.structures.published import PublishedStructure
 
 __all__ = ["at_home", "enriched_rom", "prefect_jobs"]
 
@@ -123,7 +125,9 @@ class _Jobs:
         self, model: str, version: int, mu: Mapping[str, float], handle: JobHandle
     ) -> _Outcome:
         """Compute the truth beside a model's answer."""
-        found = self._registry.load(model, version)
+        found = self._registry.load_any(model, version)
+        if isinstance(found, PublishedStructure):
+            return compare_structure(found, mu, self._folder / model / "runs", handle)
         handle.progress(0.1, "the simulation runs")
         truth = _compute_truth(found, mu, self._folder / model / "truths")
         handle.progress(0.9, "the errors are computed")
@@ -134,6 +138,11 @@ class _Jobs:
     ) -> _Outcome:
         """Add samples, and publish a new version."""
         card = self._registry.card(model, version)
+        if card.kind == "structure":
+            raise UserError(
+                f"Expected a model of fields; received {model}, a structure, which is enriched at "
+                f"load parameters: romflow run enrich-rom {model} --mu NAME=VALUE"
+            )
         rom = at_home(enriched_rom(card, settings), card, self._folder)
         handle.progress(0.1, "simulations are added")
         _require_room(rom, settings)

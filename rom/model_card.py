@@ -172,6 +172,7 @@ class TrainingCard(_Card):
 class ModelCard(_Card):
     """See the module; every number that a reader of the folder may ask for."""
 
+    kind: Literal["fields", "structure"] = "fields"
     name: str
     description: str = ""
     created: str

@@ -13,7 +13,7 @@ from typing import Any, cast, final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from infra.errors import UserError
+from infra.field_space import FieldSpace
 from rom.answer import Answer, Gradient
 from rom.basis import Basis
 from rom.field_product import ProductKind, field_product
@@ -21,6 +21,7 @@ from rom.model_card import ModelCard
 from rom.model_parts import ModelParts
 from rom.parameter_map import ParameterMap
 from rom.prepared_rows import PreparedRows, RowCache, RowMaker
+from rom.query_checks import checked_times, checked_values, refuse
 from rom.selection import Select
 from rom.settings import Policy
 from rom.trust.domain import TrainedRange
@@ -54,8 +55,6 @@ class ReducedModel:
         self.trust = Trust(parts.regressor, parts.indicator, trained, parts.offset)
         rows = RowMaker(parts.space, parts.modes, parts.centre, parts.regions)
         self._rows = RowCache(rows)
-        units = {info.name: info.units for info in parts.space.fields}
-        self._units = units | dict(parts.quantities.units)
 
     @property
     def name(self) -> str:
@@ -66,6 +65,17 @@ class ReducedModel:
     def times(self) -> _Floats:
         """Output times of the training, shape (T,), s; (1,) with 0 for a steady problem."""
         return self.parts.regressor.times
+
+    @property
+    def space(self) -> FieldSpace:
+        """Where the values of its fields live."""
+        return self.parts.space
+
+    @cached_property
+    def units(self) -> Mapping[str, str]:
+        """Units of fields and quantities by name."""
+        units = {info.name: info.units for info in self.parts.space.fields}
+        return units | dict(self.parts.quantities.units)
 
     @property
     def rank(self) -> int:
@@ -127,7 +137,8 @@ class ReducedModel:
             and the policy refuses it.
         """
         what = Select.of(select)
-        values, times = self._checked(mu, units), self._times(t)
+        values = checked_values(self.parameters, mu, units)
+        times = checked_times(self.times, t)
         u = self.parameters.units(values)
         coefficients = None
         if what.kind == "quantities":
@@ -159,7 +170,8 @@ class ReducedModel:
             As for `query`.
         """
         what = Select.of(select)
-        values, times = self._checked(mu, units), self._times(t)
+        values = checked_values(self.parameters, mu, units)
+        times = checked_times(self.times, t)
         u, slopes = self.parameters.units(values), self.parameters.slopes(values)
         names = self.parameters.names
         chain = slopes[:, np.newaxis, np.newaxis]
@@ -175,7 +187,7 @@ class ReducedModel:
 
     def judge(self, mu: Mapping[str, Any] | ArrayLike) -> Judgement:
         """Return indicator and place of queries alone."""
-        return self.trust.judge(self.parameters.units(self._checked(mu, None)))
+        return self.trust.judge(self.parameters.units(self.parameters.values(mu)))
 
     def rows(self, select: Select) -> PreparedRows:
         """Return the rows of the modes for a selection of values of fields.
@@ -187,44 +199,10 @@ class ReducedModel:
         """
         return self._rows(select)
 
-    def _checked(
-        self, mu: Mapping[str, Any] | ArrayLike, units: Mapping[str, str] | None
-    ) -> _Floats:
-        if units:
-            own = {p.name: p.unit for p in self.parameters.space.parameters}
-            wrong = [
-                f"{name}: expected {own.get(name, 'no such parameter')}, received {unit}"
-                for name, unit in units.items()
-                if own.get(name) != unit
-            ]
-            if wrong:
-                raise UserError(
-                    "Expected parameters in the units of the model; convert them first:\n  - "
-                    + "\n  - ".join(wrong)
-                )
-        return self.parameters.values(mu)
-
-    def _times(self, t: ArrayLike | None) -> _Floats:
-        if t is None:
-            return self.times
-        times = np.atleast_1d(np.asarray(t, np.float64))
-        first, last = self.times[0], self.times[-1]
-        if times.ndim != 1 or not times.size or not ((times >= first) & (times <= last)).all():
-            steady = " (a steady model: leave the time out)" if self.steady else ""
-            raise UserError(
-                f"Expected times from {first:g} to {last:g} s{steady}, shape (T,); received "
-                f"{np.asarray(t).tolist()}."
-            )
-        return times
-
     def _reasons(self, values: _Floats, judged: Judgement, policy: Policy) -> tuple[str, ...]:
         reasons = self.trust.trained.reasons(self.parameters, values, judged.place)
-        if policy == "refuse" and any(reasons):
-            found = "; ".join(f"query {i}: {r}" for i, r in enumerate(reasons) if r)
-            raise UserError(
-                f"Expected queries in the trained range of {self.name}, which refuses others; "
-                f"{found}. Ask within the range, allow flagged answers, or add training samples."
-            )
+        if policy == "refuse":
+            refuse(self.name, reasons)
         return reasons
 
     def _values(
@@ -251,7 +229,7 @@ class ReducedModel:
     ) -> Answer:
         return Answer(
             values=values,
-            units={name: self._units.get(name, "1") for name in values},
+            units={name: self.units.get(name, "1") for name in values},
             times=times,
             eta=judged.eta,
             in_range=judged.place.in_range,

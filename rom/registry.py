@@ -15,8 +15,8 @@ from typing import final
 from infra.array_folder import is_array_folder, read_folder
 from infra.errors import UserError, storage_errors
 from infra.files import flush_folder, flush_tree
+from rom.any_model import AnyModel, load_any, save_any
 from rom.model_card import ModelCard
-from rom.model_folder import load_model, save_model
 from rom.reduced_model import ReducedModel
 
 __all__ = ["Registry"]
@@ -97,14 +97,32 @@ class Registry:
         Raises
         ------
         UserError
+            If there is no such model or version, or it is a structure.
+        ChecksumError
+            If a file is damaged.
+        """
+        found = self.load_any(name, version)
+        if isinstance(found, ReducedModel):
+            return found
+        raise UserError(
+            f"Expected a reduced model of fields; received {name}, a structure. It is queried, "
+            "served and enriched; this is not offered for it."
+        )
+
+    def load_any(self, name: str, version: int | None = None) -> AnyModel:
+        """Return a model of any kind, by default its newest version.
+
+        Raises
+        ------
+        UserError
             If there is no such model or version.
         ChecksumError
             If a file is damaged.
         """
         folder = self.folder(name, version)
-        return load_model(folder, version=int(folder.name[1:]))
+        return load_any(folder, version=int(folder.name[1:]))
 
-    def publish(self, model: ReducedModel | Path, name: str | None = None) -> int:
+    def publish(self, model: AnyModel | Path, name: str | None = None) -> int:
         """Add a version, and return its number.
 
         Parameters
@@ -121,7 +139,7 @@ class Registry:
         ChecksumError
             If the folder is damaged.
         """
-        source = load_model(model) if isinstance(model, Path) else model
+        source = load_any(model) if isinstance(model, Path) else model
         name = name or source.name
         _require_name(name)
         place = self._root / name
@@ -133,7 +151,7 @@ class Registry:
                 shutil.copytree(model, staged)
                 flush_tree(staged)
             else:
-                save_model(model, staged)
+                save_any(model, staged)
             return self._appear(staged, name)
         finally:
             shutil.rmtree(staged, ignore_errors=True)

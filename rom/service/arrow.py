@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 
 __all__ = ["ARROW", "arrow_bytes"]
 
@@ -20,7 +20,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 
 def arrow_bytes(
-    model: ReducedModel, mu: NDArray[np.float64], answer: Answer, precision: str
+    model: ServedModel, mu: NDArray[np.float64], answer: Answer, precision: str
 ) -> bytes:
     """Return an answer as an Arrow IPC stream.
 

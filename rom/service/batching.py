@@ -12,7 +12,7 @@ from typing import final
 import numpy as np
 
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 from rom.service.question import Question
 
 __all__ = ["Batcher", "part_of"]
@@ -21,7 +21,7 @@ __all__ = ["Batcher", "part_of"]
 @final
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    model: ReducedModel
+    model: ServedModel
     question: Question
     answer: asyncio.Future[Answer]
 
@@ -38,11 +38,11 @@ class Batcher:
         Questions that are answered together.
     """
 
-    def __init__(self, ask: Callable[[ReducedModel, Question], Answer], limit: int = 64) -> None:
+    def __init__(self, ask: Callable[[ServedModel, Question], Answer], limit: int = 64) -> None:
         self._ask, self._limit = ask, limit
         self._groups: dict[tuple[object, ...], list[_Waiting]] = {}
 
-    async def answer(self, model: ReducedModel, question: Question) -> Answer:
+    async def answer(self, model: ServedModel, question: Question) -> Answer:
         """Return the answer to a question.
 
         Raises

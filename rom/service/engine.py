@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from infra.errors import RomflowError
 from rom.answer import Answer, Gradient
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.service.batching import Batcher
 from rom.service.metrics import Metrics
 from rom.service.problem import Problem, ServiceError
@@ -53,7 +53,7 @@ class Engine:
         self._prepared: OrderedDict[tuple[str, int, Select], None] = OrderedDict()
         self._queued = 0
 
-    async def answer(self, model: ReducedModel, question: Question, limit: int) -> Answer:
+    async def answer(self, model: ServedModel, question: Question, limit: int) -> Answer:
         """Return the answer; out of range it is flagged or refused, as the policy says.
 
         Parameters
@@ -82,7 +82,7 @@ class Engine:
         self._metrics.queries(model.name, len(question.mu), untrusted)
         return answer
 
-    async def gradient(self, model: ReducedModel, question: Question, limit: int) -> Gradient:
+    async def gradient(self, model: ServedModel, question: Question, limit: int) -> Gradient:
         """Return derivatives; raises as `answer`, but does not refuse what is out of range."""
         self._require_work(model, question, len(model.parameters.names))
         numbers = self._require_size(model, question, limit // len(model.parameters.names))
@@ -115,7 +115,7 @@ class Engine:
     def _ended(self) -> None:
         self._queued -= 1
 
-    def _require_work(self, model: ReducedModel, question: Question, factor: int) -> None:
+    def _require_work(self, model: ServedModel, question: Question, factor: int) -> None:
         """Refuse what would take much memory on the way to a small answer."""
         needed = len(question.mu) * time_count(model, question) * model.rank * factor
         if needed > self._settings.work_limit:
@@ -127,7 +127,7 @@ class Engine:
                 "Send fewer queries or times in one request.",
             )
 
-    def _require_size(self, model: ReducedModel, question: Question, limit: int) -> int:
+    def _require_size(self, model: ServedModel, question: Question, limit: int) -> int:
         queries = len(question.mu)
         if queries > self._settings.batch_limit:
             raise ServiceError.of(
@@ -148,8 +148,10 @@ class Engine:
             )
         return numbers
 
-    def _is_short(self, model: ReducedModel, question: Question, numbers: int) -> bool:
+    def _is_short(self, model: ServedModel, question: Question, numbers: int) -> bool:
         if len(question.mu) > _SHORT_QUERIES or numbers * model.rank > _SHORT_WORK:
+            return False
+        if model.card.kind == "structure":  # each query is a run in time
             return False
         if question.select.kind in ("quantities", "coefficients"):
             return True
@@ -159,13 +161,13 @@ class Engine:
         self._prepared.move_to_end(key)
         return True
 
-    def _remember(self, model: ReducedModel, question: Question) -> None:
+    def _remember(self, model: ServedModel, question: Question) -> None:
         self._prepared[(model.name, model.version, question.select)] = None
         if len(self._prepared) > _PREPARED:
             self._prepared.popitem(last=False)
 
 
-def _ask(model: ReducedModel, question: Question) -> Answer:
+def _ask(model: ServedModel, question: Question) -> Answer:
     with np.errstate(all="ignore"):
         answer = model.query(
             question.mu,
@@ -183,7 +185,7 @@ def _ask(model: ReducedModel, question: Question) -> Answer:
     return _bounded(answer)
 
 
-def _differentiate(model: ReducedModel, question: Question) -> Gradient:
+def _differentiate(model: ServedModel, question: Question) -> Gradient:
     with np.errstate(all="ignore"):
         gradient = model.gradient(
             question.mu, question.times, question.select, units=dict(question.units)

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import UserError
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.service.inference_texts import InferText
 from rom.service.problem import ServiceError
 from rom.service.question import Question
@@ -44,7 +44,7 @@ class Asked:
         return all(self.outputs.values())
 
 
-def output_kinds(model: ReducedModel) -> list[tuple[str, list[int], str]]:
+def output_kinds(model: ServedModel) -> list[tuple[str, list[int], str]]:
     """Return name, shape and unit of all outputs of floating type."""
     outputs = [
         (q.name, [-1, -1 if q.per_time else 1], q.unit) for q in model.card.quantities
@@ -53,7 +53,7 @@ def output_kinds(model: ReducedModel) -> list[tuple[str, list[int], str]]:
     return [*outputs, ("coefficients", [-1, -1, model.rank], "1"), ("indicator", [-1], "1")]
 
 
-def asked_of(model: ReducedModel, text: InferText, rest: memoryview) -> Asked:
+def asked_of(model: ServedModel, text: InferText, rest: memoryview) -> Asked:
     """Return what is asked of a model.
 
     Parameters
@@ -80,7 +80,7 @@ def asked_of(model: ReducedModel, text: InferText, rest: memoryview) -> Asked:
     return Asked(tuple(Question(mu, times, s, None, units) for s in selects), wanted)
 
 
-def _tensors(model: ReducedModel, text: InferText, rest: memoryview) -> dict[str, _Floats]:
+def _tensors(model: ServedModel, text: InferText, rest: memoryview) -> dict[str, _Floats]:
     known = (*model.parameters.space.names, "time", "probes")
     tensors: dict[str, _Floats] = {}
     for tensor in text.inputs:
@@ -100,7 +100,7 @@ def _column(name: str, array: _Floats) -> _Floats:
     return array.reshape(-1)
 
 
-def _wanted(model: ReducedModel, text: InferText) -> dict[str, bool]:
+def _wanted(model: ServedModel, text: InferText) -> dict[str, bool]:
     """Return names of the outputs, and whether each is sent as bytes."""
     usual = text.parameters.get("binary_data_output") is True
     if not text.outputs:
@@ -110,7 +110,7 @@ def _wanted(model: ReducedModel, text: InferText) -> dict[str, bool]:
 
 
 def _selects(
-    model: ReducedModel, names: tuple[str, ...], probes: _Floats | None
+    model: ServedModel, names: tuple[str, ...], probes: _Floats | None
 ) -> list[Select]:  # fmt: skip
     quantities = {q.name for q in model.card.quantities}
     fields = {f.name for f in model.card.fields}

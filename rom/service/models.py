@@ -11,8 +11,8 @@ from typing import final
 from infra.array_folder import CHECKSUMS
 from infra.errors import UserError, storage_errors
 from rom.model_card import ModelCard
-from rom.reduced_model import ReducedModel
 from rom.registry import Registry
+from rom.served_model import ServedModel
 from rom.service.metrics import Metrics
 from rom.service.problem import ServiceError
 
@@ -52,8 +52,8 @@ class Models:
     ) -> None:
         self._registry, self._capacity, self._refresh = registry, capacity, refresh
         self._executor, self._metrics, self._clock = executor, metrics, clock
-        self._held: OrderedDict[tuple[str, int], ReducedModel] = OrderedDict()
-        self._loading: dict[tuple[str, int], asyncio.Future[ReducedModel]] = {}
+        self._held: OrderedDict[tuple[str, int], ServedModel] = OrderedDict()
+        self._loading: dict[tuple[str, int], asyncio.Future[ServedModel]] = {}
         self._versions: dict[str, tuple[float, tuple[int, ...]]] = {}
         self._digests: dict[tuple[str, int], str] = {}
 
@@ -107,7 +107,7 @@ class Models:
         held = self._held.get((name, number))
         return number, held.card if held else self._registry.card(name, number)
 
-    async def get(self, name: str, version: int | None = None) -> ReducedModel:
+    async def get(self, name: str, version: int | None = None) -> ServedModel:
         """Return a model, by default its newest version.
 
         Raises
@@ -125,7 +125,7 @@ class Models:
         # Those who ask while it is being loaded wait for the same one.
         if key not in self._loading:
             loop = asyncio.get_running_loop()
-            self._loading[key] = loop.run_in_executor(self._executor, self._registry.load, *key)
+            self._loading[key] = loop.run_in_executor(self._executor, self._registry.load_any, *key)
         loading = self._loading[key]
         try:
             model = await asyncio.shield(loading)
@@ -145,7 +145,7 @@ class Models:
             )
         return version
 
-    def _hold(self, key: tuple[str, int], model: ReducedModel) -> None:
+    def _hold(self, key: tuple[str, int], model: ServedModel) -> None:
         self._held[key] = model
         self._held.move_to_end(key)
         while len(self._held) > self._capacity:

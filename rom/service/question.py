@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import UserError
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.settings import Policy
 
 __all__ = ["Question", "numbers_per_query", "time_count"]
@@ -40,12 +40,12 @@ class Question:
     units: tuple[tuple[str, str], ...] = ()
 
 
-def time_count(model: ReducedModel, question: Question) -> int:
+def time_count(model: ServedModel, question: Question) -> int:
     """Return the number of times of an answer."""
     return len(model.times) if question.times is None else len(question.times)
 
 
-def numbers_per_query(model: ReducedModel, question: Question) -> int:
+def numbers_per_query(model: ServedModel, question: Question) -> int:
     """Return how many numbers an answer holds for each query, or a bound on it.
 
     Raises
@@ -60,7 +60,7 @@ def numbers_per_query(model: ReducedModel, question: Question) -> int:
         single = {q.name for q in model.card.quantities if not q.per_time}
         names = select.names or tuple(q.name for q in model.card.quantities)
         return sum(1 if name in single else times for name in names)
-    sizes = {info.name: info.size for info in model.parts.space.fields}
+    sizes = {info.name: info.size for info in model.space.fields}
     unknown = [name for name in select.names if name not in sizes]
     if unknown:
         raise UserError(f"Expected fields out of {', '.join(sizes)}; received {unknown}.")

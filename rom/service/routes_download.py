@@ -10,8 +10,8 @@ from fastapi import Depends, FastAPI, Query
 from starlette.responses import Response
 
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.service.access import needs, secured
 from rom.service.documents import binary, errors
 from rom.service.npy import NPY, npy_bytes
@@ -100,9 +100,9 @@ def _values(entries: list[str]) -> dict[str, float]:
     return values
 
 
-def _on_one_mesh(model: ReducedModel, select: Select) -> Select:
+def _on_one_mesh(model: ServedModel, select: Select) -> Select:
     """Return the selection of fields that live on one mesh; by default on that of the first."""
-    space = model.parts.space
+    space = model.space
     locations = {info.name: info.location for info in space.fields}
     unknown = [name for name in select.names if name not in locations]
     if unknown:
@@ -118,23 +118,23 @@ def _on_one_mesh(model: ReducedModel, select: Select) -> Select:
     return Select.fields(*names)
 
 
-def _vtkhdf(model: ReducedModel, question: Question, answer: Answer) -> bytes:
-    space = model.parts.space
+def _vtkhdf(model: ServedModel, question: Question, answer: Answer) -> bytes:
+    space = model.space
     names = question.select.names
     place = next(info.location for info in space.fields if info.name == names[0])
     fields = {name: answer.values[name][0] for name in names}
     return vtkhdf_bytes(space.points_of(place), space.cells_of(place), answer.times, fields)
 
 
-def _npy(model: ReducedModel, question: Question, answer: Answer) -> bytes:  # noqa: ARG001 - as the others
+def _npy(model: ServedModel, question: Question, answer: Answer) -> bytes:  # noqa: ARG001 - as the others
     return npy_bytes(np.ascontiguousarray(single_array(answer)[1]))
 
 
-def _csv(model: ReducedModel, question: Question, answer: Answer) -> bytes:
+def _csv(model: ServedModel, question: Question, answer: Answer) -> bytes:
     return csv_bytes(model, question.mu, answer)
 
 
-_WRITERS: dict[str, Callable[[ReducedModel, Question, Answer], bytes]] = {
+_WRITERS: dict[str, Callable[[ServedModel, Question, Answer], bytes]] = {
     "vtkhdf": _vtkhdf,
     "npy": _npy,
     "csv": _csv,

@@ -52,7 +52,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
             "versions": service.models.versions(name),
             "card": loaded.card.model_dump(mode="json"),
             "digest": service.models.digest(name, loaded.version),
-            "mesh": _mesh(loaded.parts.space),
+            "mesh": _mesh(loaded.space),
             "times": loaded.times,
             "tolerance": service.settings.tolerance,
             "jobs": service.jobs is not None,
@@ -88,7 +88,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         """Return the points (n, d), m, or the simplices (m, d + 1) of a mesh."""
         kind = chosen_type(accept, (NPY, JSON))
         loaded = await service.models.get(name, version)
-        array = _array(loaded.parts.space, location, part)
+        array = _array(loaded.space, location, part)
         tag = f'"{loaded.card.mesh}-{"npy" if kind == NPY else "json"}"'
         # The same for ever for one mesh; but its model may get another one.
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept"}

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rom.answer import Answer, Gradient
-from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 from rom.service.arrow import ARROW, arrow_bytes
 from rom.service.documents import GradientReply, QueryReply, binary, errors
 from rom.service.negotiation import chosen_type
@@ -70,9 +70,8 @@ def add_query_routes(app: FastAPI, service: Service) -> None:
     add_post(app, path, GradientText, gradient, scope="query", responses=good, tag="queries")
 
 
-def _derivatives(model: ReducedModel, found: Gradient) -> dict[str, Any]:
+def _derivatives(model: ServedModel, found: Gradient) -> dict[str, Any]:
     own = {p.name: p.unit for p in model.parameters.space.parameters}
-    units = _units(model)
     return {
         "model": model.name,
         "version": model.version,
@@ -80,7 +79,7 @@ def _derivatives(model: ReducedModel, found: Gradient) -> dict[str, Any]:
         "parameter_units": [own[name] for name in found.parameters],
         "times": found.times,
         "values": _plain(found.values),
-        "units": {name: units.get(name, "1") for name in found.values},
+        "units": {name: model.units.get(name, "1") for name in found.values},
     }
 
 
@@ -104,7 +103,7 @@ def single_array(answer: Answer) -> tuple[str, NDArray[np.float64]]:
 
 
 def _reply(
-    model: ReducedModel,
+    model: ServedModel,
     mu: NDArray[np.float64],
     answer: Answer,
     kind: str,
@@ -127,7 +126,7 @@ def _reply(
 
 
 def _content(
-    model: ReducedModel, mu: NDArray[np.float64], answer: Answer, tolerance: float
+    model: ServedModel, mu: NDArray[np.float64], answer: Answer, tolerance: float
 ) -> dict[str, Any]:
     return {
         "model": answer.model,
@@ -145,11 +144,6 @@ def _content(
 def _plain(values: Any) -> dict[str, NDArray[np.float64]]:
     """Return arrays in the order in which their numbers are written."""
     return {name: np.ascontiguousarray(array) for name, array in values.items()}
-
-
-def _units(model: ReducedModel) -> dict[str, str]:
-    units = {info.name: info.units for info in model.parts.space.fields}
-    return units | dict(model.parts.quantities.units)
 
 
 def _require_table(answer: Answer) -> None:

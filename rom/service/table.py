@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 
 __all__ = ["CSV", "csv_bytes"]
 
 CSV = "text/csv"
 
 
-def csv_bytes(model: ReducedModel, mu: NDArray[np.float64], answer: Answer) -> bytes:
+def csv_bytes(model: ServedModel, mu: NDArray[np.float64], answer: Answer) -> bytes:
     """Return quantities, indicator and range of queries mu (q, d) as text, units in the header."""
     units = {p.name: p.unit for p in model.parameters.space.parameters}
     text = StringIO()

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from rom.reduced_model import ReducedModel
 from rom.selection import Select
+from rom.served_model import ServedModel
 from rom.service.problem import ServiceError
 from rom.service.question import Question
 from rom.settings import Policy
@@ -188,7 +188,7 @@ class _AskText(_Text):
         None, description="by default the newest"
     )
 
-    def question(self, model: ReducedModel, policy: Policy | None = None) -> Question:
+    def question(self, model: ServedModel, policy: Policy | None = None) -> Question:
         """Return what is asked of a model.
 
         Raises
@@ -258,7 +258,7 @@ def select_of(text: SelectText) -> Select:
     return Select.of(text) if isinstance(text, str) else text.select()
 
 
-def mu_array(model: ReducedModel, mu: Any) -> NDArray[np.float64]:
+def mu_array(model: ServedModel, mu: Any) -> NDArray[np.float64]:
     """Return parameters as (q, d).
 
     Raises

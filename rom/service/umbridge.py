@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rom.answer import Answer
-from rom.reduced_model import ReducedModel
+from rom.served_model import ServedModel
 from rom.service.access import needs, secured
 from rom.service.documents import UMBRIDGE_ERRORS
 from rom.service.posts import add_post
@@ -136,12 +136,12 @@ def _post[B: BaseModel](
     )
 
 
-async def _model(service: Service, name: str, config: ConfigText) -> ReducedModel:
+async def _model(service: Service, name: str, config: ConfigText) -> ServedModel:
     return await service.models.get(name.removesuffix(_TRUST), config.version)
 
 
 async def _answer(
-    service: Service, model: ReducedModel, mu: _Floats, config: ConfigText
+    service: Service, model: ServedModel, mu: _Floats, config: ConfigText
 ) -> Answer:  # fmt: skip
     question = Question(mu, times_of(config.time), select_of(config.select), "flag")
     return await service.engine.answer(model, question, service.settings.json_values_limit)
@@ -175,7 +175,7 @@ def _vectors(answer: Answer, *, with_trust: bool) -> list[_Floats]:
     return vectors
 
 
-def _point(model: ReducedModel, vectors: tuple[tuple[float, ...], ...]) -> _Floats:
+def _point(model: ServedModel, vectors: tuple[tuple[float, ...], ...]) -> _Floats:
     d = len(model.parameters.names)
     if len(vectors) != 1 or len(vectors[0]) != d:
         raise _invalid(

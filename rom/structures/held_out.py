@@ -16,7 +16,14 @@ from rom.structures.trajectory import Trajectory
 from solvers.laws.law import Law
 from solvers.structure_mesh import StructureMesh
 
-__all__ = ["calibrated", "field_size", "relative_error", "true_field", "unseen_pairs"]
+__all__ = [
+    "calibrated",
+    "field_size",
+    "relative_error",
+    "step_pairs",
+    "true_field",
+    "unseen_pairs",
+]
 
 type _Floats = NDArray[np.float64]
 
@@ -76,7 +83,7 @@ def unseen_pairs(
     others = [one for i, one in enumerate(trajectories) if i != left_out]
     model, _ = build_structure(mesh, law, others, settings)
     trajectory = trajectories[left_out]
-    residuals, errors = _steps(model, trajectory, name, size)
+    residuals, errors = step_pairs(model, trajectory, name, size)
     return StepPairs(
         np.array(residuals), np.array(errors), np.full(len(errors), left_out, np.int64)
     )
@@ -106,9 +113,13 @@ def relative_error(found: _Floats, exact: _Floats, volumes: _Floats, size: float
     return away / below if below > 0 else 0.0
 
 
-def _steps(
+def step_pairs(
     model: ReducedStructure, trajectory: Trajectory, name: str, size: float
 ) -> tuple[list[float], list[float]]:
+    """Return residuals and errors of the steps of a run that a model has not seen.
+
+    A run that stops gives the pairs up to there.
+    """
     exact = true_field(model.mesh, model.law, trajectory, name)
     volumes = model.mesh.material_weights
     loads, start = model.loads(trajectory.loads), model.start(float(trajectory.times[0]))
@@ -116,7 +127,6 @@ def _steps(
     errors: list[float] = []
     previous: _Floats | None = None
     try:
-        # A run that stops gives the pairs up to there.
         for (state, _), truth in zip(
             run(model, loads, start, trajectory.times[1:]), exact, strict=True
         ):

@@ -1,6 +1,7 @@
 """Small meshes, products and studies for the tests of reduced models."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import product as combinations
 
 import numpy as np
@@ -11,7 +12,21 @@ from scipy.spatial import Delaunay
 
 from infra.field_space import FieldInfo, FieldSpace
 from rom.array_snapshots import ArraySnapshots
+from rom.model_card import TrainingCard
 from rom.products import SparseProduct
+from rom.structures.card import StructureTexts, structure_card
+from rom.structures.held_out import calibrated
+from rom.structures.life import LifeSettings
+from rom.structures.offline import build_structure
+from rom.structures.published import PublishedStructure
+from rom.structures.published_parts import StructureParts
+from rom.structures.settings import StructureSettings
+from rom.structures.trajectory import Trajectory
+from solvers.backend import MPI
+from solvers.laws.description import law_from
+from solvers.problems.structures.cube import Cube, CubeSettings
+from solvers.structures.model import StructureModel
+from solvers.structures.state_files import History
 
 type Floats = NDArray[np.float64]
 type Mesh = tuple[Floats, NDArray[np.int64]]
@@ -122,3 +137,65 @@ def pulses(square_mesh: Callable[[int], Mesh]) -> Callable[..., ArraySnapshots]:
 def _pulse(points: Floats, y: float, width: float, time: float) -> Floats:
     away = (points[:, 0] - 0.2 - 0.6 * time) ** 2 + (points[:, 1] - y) ** 2
     return 1.0 + (1 + time) * np.exp(-away / width**2)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A structure that is ready to be published, and runs that it has not seen."""
+
+    model: PublishedStructure
+    training: list[Trajectory]
+    unseen: dict[str, float]
+    truth: Trajectory
+
+
+@pytest.fixture(scope="session")
+def made_structure() -> Made:
+    """A small cube that creeps, over pressure and heat; full-order runs by DOLFINx."""
+    cube = Cube(CubeSettings(cells=2, cycles=2, increments=8))
+    mesh, law = cube.mesh(), law_from(cube.case().law)
+    bounds = {"pressure": (-120.0, -80.0), "temperature_rise": (500.0, 700.0)}
+    space = cube.space().restrict(
+        {**cube.defaults, **{k: {"low": a, "high": b} for k, (a, b) in bounds.items()}}
+    )
+
+    def full(mu: dict[str, float]) -> Trajectory:
+        case, history = cube.case(mu, mesh), History()
+        solver = StructureModel(mesh, law, case.loads, MPI.COMM_SELF)
+        solver.run(case.times, history)
+        solver.destroy()
+        return Trajectory(case.times, history.displacement, case.loads)
+
+    points = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 0.5]])
+    mus = [space.mu(row) for row in space.from_unit(points)]
+    training = [full(mu) for mu in mus]
+    settings = StructureSettings(
+        displacement_tolerance=1e-5,
+        stress_tolerance=1e-4,
+        cubature_tolerance=1e-5,
+        dual_tolerance=1e-5,
+    )
+    model, _ = build_structure(mesh, law, training, settings)
+    parts = StructureParts(
+        model=model,
+        indicator=calibrated(mesh, law, training, settings),
+        problem="cube",
+        settings=cube.settings.model_dump(mode="json"),
+        times=training[0].times,
+        steps=8,
+        points=points,
+        life=LifeSettings(ductility=0.3, exponent=-0.6),
+    )
+    texts = StructureTexts(
+        name="hot-cube",
+        description="A cube that is pulled and heated.",
+        space=space,
+        settings=settings,
+        tolerance=0.05,
+        training=TrainingCard(trajectories=len(training), snapshots=85, digest="0" * 64),
+        errors={"largest_plasticity": 0.01},
+        lineage={"dataset": "in memory"},
+    )
+    unseen = {"pressure": -95.0, "temperature_rise": 570.0}
+    published = PublishedStructure(structure_card(parts, texts), parts)
+    return Made(published, training, unseen, full({**space.mu([-95.0, 570.0])}))

@@ -17,6 +17,7 @@ export function showAbout(model) {
       times,
       fields: card.fields.map((f) => `${f.name} (${f.size} values)`).join(", "),
       basis: `${card.basis.rank} modes, projection error ${percent(card.basis.discarded)}`,
+      reduction: card.kind === "structure" ? card.regression : null,
       indicator: `${card.trust.kind}, coverage ${percent(card.trust.coverage)} (measured ${percent(card.trust.measured_coverage)})`,
       "error of left-out simulations": `median ${percent(card.trust.median_error)}, largest ${percent(card.trust.largest_error)}`,
       lineage: card.lineage,

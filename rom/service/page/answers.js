@@ -15,12 +15,12 @@ export class Answers {
     return this.model.times;
   }
 
-  /** Quantities of interest by name, lists over time, and trust. */
+  /** Quantities of interest by name, lists over time, trust, and the level of the model that was used. */
   async quantities(mu, signal) {
     const body = { ...this.#question(mu), select: "quantities" };
-    const { values, trust } = await this.api.query(this.model.name, body, signal);
+    const { values, trust, level_used: level } = await this.api.query(this.model.name, body, signal);
     const first = Object.entries(values).map(([name, rows]) => [name, rows[0]]);
-    return { values: Object.fromEntries(first), trust };
+    return { values: Object.fromEntries(first), trust, level };
   }
 
   /** The frames of a field that are there, by time; the others are undefined. */

@@ -33,6 +33,11 @@ export class Scene {
     this.place.style.setProperty("--shape", String(Math.min(6, Math.max(0.6, w / h))));
   }
 
+  /** Show the same body from another side, or deformed; camera and probe stay. */
+  turn(mesh) {
+    this.mesh = mesh;
+  }
+
   /**
    * Say what is shown: `field` { name, unit }, and one or two sources { title, subtitle,
    * frame(k, options), known() }.
@@ -180,9 +185,10 @@ export class Scene {
     if (!this.shown) return "";
     if (!this.probe) return `${spread(this.shown)} Point at the picture for the value at a place.`;
     const [x, y] = this.probe;
-    const where = `At x ${withUnit(x, "m", 3)}, y ${withUnit(y, "m", 3)}`;
     const place = this.mesh.locate(x, y);
-    if (!place) return `${where}: outside the mesh.`;
+    const position = place && this.mesh.where ? this.mesh.where(place) : [x, y];
+    const where = `At ${position.map((v, i) => `${"xyz"[i]} ${withUnit(v, "m", 3)}`).join(", ")}`;
+    if (!place) return this.mesh.where ? "Outside the body." : `${where}: outside the mesh.`;
     const { frames, sources, field } = this.shown;
     const values = frames.map((f) => valueIn(f, place));
     const texts = values.map((v, i) => `${sources[i].title.toLowerCase()} ${withUnit(v, field.unit, 5)}`);

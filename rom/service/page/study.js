@@ -2,6 +2,7 @@
 
 import { Answers } from "./answers.js";
 import { showAbout } from "./about.js";
+import { BodyView } from "./body.js";
 import { Controls } from "./controls.js";
 import { announce, byId, fillSelect, showProblem } from "./dom.js";
 import { offerDownloads } from "./downloads.js";
@@ -11,6 +12,7 @@ import { writeLink } from "./link.js";
 import { Mesh } from "./mesh.js";
 import { Quantities } from "./quantities.js";
 import { Scene } from "./scene.js";
+import { Solid } from "./solid.js";
 import { TimeBar } from "./timebar.js";
 import { showNoAnswer, showTrust, trustText } from "./trust.js";
 import { Truth } from "./truth.js";
@@ -25,6 +27,7 @@ export class Study {
     this.latest = new Latest();
     this.controls = new Controls(byId("parameters"), () => this.#moved());
     this.scene = new Scene(byId("panels"));
+    this.body = new BodyView(() => guard(() => this.#paint()));
     this.time = new TimeBar((k) => this.#timeChanged(k));
     this.quantities = new Quantities();
     this.history = new History((mu) => this.goTo(mu));
@@ -130,7 +133,7 @@ export class Study {
     this.#answered({ mu, ...answer });
     byId("pictures").classList.remove("stale");
     showProblem("");
-    showTrust(answer.trust, this.model.card);
+    showTrust(answer.trust, this.model.card, answer.level);
     this.#tabulate();
   }
 
@@ -164,8 +167,19 @@ export class Study {
   /** Fetch and draw the field that is chosen; `all`: with all its times. */
   async #paint({ signal, all = false } = {}) {
     if (!this.drawn) return;
+    if (this.body.solid) await this.#turn({ signal, all });
+    if (!this.drawn || signal?.aborted) return;
     this.scene.setSources(this.drawn, this.#sources());
     await this.scene.paint(this.time.k, this.time.text, { signal, all });
+  }
+
+  /** Look at the body as it is at this time, where it is alone. */
+  async #turn(options) {
+    const { answers, model, mu } = this;
+    const frame = this.view === "one" ? (name) => answers.frame(mu, name, this.time.k, options) : null;
+    const known = this.now?.values.largest_displacement ?? [0];
+    const seen = await this.body.seen(frame, Math.max(...known));
+    if (model === this.model && seen.solid === this.body.solid) this.scene.turn(seen);
   }
 
   #sources() {
@@ -188,7 +202,8 @@ export class Study {
   /** Get the mesh of the chosen field, or say why there is no picture. */
   async #openField() {
     const { field, model } = this;
-    const words = pictureless(model.mesh[field.location]);
+    const solid = model.card.kind === "structure";
+    const words = solid ? "" : pictureless(model.mesh[field.location]);
     byId("field-words").hidden = !words;
     byId("field-words").textContent = words;
     byId("field-area").hidden = Boolean(words);
@@ -198,8 +213,10 @@ export class Study {
     const mesh = await this.#mesh(field.location);
     if (model !== this.model || field !== this.field) return;
     this.drawn = field;
-    if (mesh !== this.scene.mesh) this.scene.setMesh(mesh);
-    const { low, high } = mesh.box;
+    if (!solid && mesh !== this.scene.mesh) this.scene.setMesh(mesh);
+    if (solid && mesh !== this.body.solid) this.scene.setMesh(mesh.seen(0, 0));
+    this.body.show(solid ? mesh : null);
+    const { low, high } = this.scene.mesh.box;
     byId("pictures").dataset.shape = high[0] - low[0] > 2 * (high[1] - low[1]) ? "wide" : "square";
     if (this.view === "truth" && !this.found.frames[field.name]) this.#view("one");
     this.#allowTruth();
@@ -210,7 +227,8 @@ export class Study {
       const { name, version } = this.model;
       const parts = ["points", "cells"].map((part) => this.api.mesh(name, version, location, part));
       const [points, cells] = await Promise.all(parts);
-      this.meshes.set(location, new Mesh(points.data, cells.data));
+      const Kind = this.model.card.kind === "structure" ? Solid : Mesh;
+      this.meshes.set(location, new Kind(points.data, cells.data));
     }
     return this.meshes.get(location);
   }

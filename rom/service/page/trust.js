@@ -20,8 +20,8 @@ export function trustText(trust) {
   return `${STATES[stateOf(trust)].word}, indicator ${percent(trust.indicator[0])}`;
 }
 
-/** Show the trust in an answer; `card` is what the model says about itself. */
-export function showTrust(trust, card) {
+/** Show the trust in an answer; `card` is what the model says about itself, `level` what has answered. */
+export function showTrust(trust, card, level) {
   const state = stateOf(trust);
   const { sign, word } = STATES[state];
   const light = byId("trust-light");
@@ -31,7 +31,8 @@ export function showTrust(trust, card) {
   byId("trust-word").textContent = word;
   byId("trust-reason").textContent = reason(state, trust);
   byId("trust-eta").textContent = `η = ${percent(trust.indicator[0])}`;
-  byId("trust-meaning").textContent = meaning(state, trust, card);
+  const used = card.kind === "structure" ? `Level used: ${level}. ` : "";
+  byId("trust-meaning").textContent = used + meaning(state, trust, card);
 }
 
 /** Say that there is no answer. */
@@ -47,6 +48,12 @@ export function showNoAnswer() {
 
 function meaning(state, trust, card) {
   if (state === "stop") return "The indicator was calibrated inside the trained range; out here it promises nothing.";
+  if (card.kind === "structure") {
+    return (
+      `With probability ${percent(trust.coverage)} the relative error at a time is below its indicator, of which ` +
+      `this is the largest: ${card.trust.kind}. Calibrated on ${number(card.trust.pairs)} runs that were left out.`
+    );
+  }
   return (
     `With probability ${percent(trust.coverage)} the relative error of the fields (over the mesh` +
     `${card.times.count > 1 ? " and all times" : ""}) is below this. ` +

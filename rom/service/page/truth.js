@@ -70,7 +70,8 @@ export class Truth {
     const { errors = {}, quantities = {} } = job.result;
     // Null: the simulation has no such number.
     const known = Object.entries(quantities).filter(([, values]) => values !== null);
-    this.#say(verdict(job.result, job.result.indicator ?? indicator));
+    const level = job.result.level_used ? ` Level used: ${job.result.level_used}.` : "";
+    this.#say(verdict(job.result, job.result.indicator ?? indicator) + level);
     this.onDone({ mu, errors, quantities: Object.fromEntries(known.map(([n, v]) => [n, [v].flat()])), frames });
   }
 
