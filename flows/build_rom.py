@@ -44,6 +44,7 @@ def build_rom(
     rom: RomStudy = load_rom("darcy-rom"),  # noqa: B008 - Prefect's form shows it
     retry_failed: bool = False,
     anew: bool = False,
+    profile: str | None = None,
 ) -> State[dict[str, Any]]:
     """Build a reduced model, or go on with it.
 
@@ -53,6 +54,7 @@ def build_rom(
     retry_failed : whether simulations that failed before are tried again
     anew : whether this is a further enrichment: simulations that earlier ones have added belong to
         the first model, and do not count
+    profile : cluster profile of the simulations; none: the one that the study names
 
     Returns
     -------
@@ -61,7 +63,15 @@ def build_rom(
         ``Incomplete`` (simulations are missing, the model was built from the others), ``Refused``
         (something given is wrong) or ``Storage``.
     """
-    return build_and_publish(rom, retry_failed=retry_failed, anew=anew)
+    return build_and_publish(_placed(rom, profile), retry_failed=retry_failed, anew=anew)
+
+
+def _placed(rom: RomStudy, profile: str | None) -> RomStudy:
+    """Return the study with its simulations on another cluster, if one is named."""
+    if profile is None:
+        return rom
+    run = rom.study.run.model_copy(update={"profile": profile})
+    return rom.model_copy(update={"study": rom.study.model_copy(update={"run": run})})
 
 
 def build_and_publish(

@@ -23,6 +23,7 @@ def add_commands(app: App, run: App) -> None:
 def _train(
     *,
     training: str = "heat-mlp",
+    profile: str | None = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     retry_failed: Annotated[bool, Parameter(negative="")] = False,
@@ -34,6 +35,9 @@ def _train(
     ----------
     training
         YAML file, or the name of a training that comes with romflow.
+    profile
+        Where simulations run, and with kind slurm the trainer too: YAML file of a cluster profile,
+        or one of local, dask, dask-slurm, slurm; the same as ``--set study.run.profile=...``.
     set_
         Change one setting, such as ``--set training.passes=5``; may be repeated.
     dry_run
@@ -46,7 +50,7 @@ def _train(
     from flows.online_plan import check_design
     from flows.online_study import load_training, with_training_settings
 
-    chosen = with_training_settings(load_training(training), set_)
+    chosen = with_training_settings(load_training(training), set_).at(profile)
     check_design(chosen)
     if dry_run:
         return _show_training(chosen)

@@ -1,16 +1,22 @@
 """The simulations of an online training as Prefect tasks, submitted as their samples are drawn."""
 
 import threading
+import time
 from typing import Any, final
 
 from prefect.futures import PrefectFuture
 
 from flows.breeding import Breeder
 from flows.chunks import Gate, Problem, problem_of, run_chunk
+from flows.online_places import Places
 from flows.plan import Chunk, Plan
 from flows.study_parts import RunSettings
+from infra.cluster import Cluster
 
 __all__ = ["Job", "OnlineChunks"]
+
+# Seconds for chunks to end that nobody needs any more; workers that are not there take longer.
+_LEAVE = 10.0
 
 
 @final
@@ -36,14 +42,25 @@ class OnlineChunks:
     Parameters
     ----------
     plan : the chunks that are left
-    run : ranks, workers and retries
+    run : workers and retries
+    places, cluster : where they run
     gate : closed when the flow ends
     breeder : draws the samples of later rounds; None: all are drawn
     """
 
-    def __init__(self, plan: Plan, run: RunSettings, gate: Gate, breeder: Breeder | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run: RunSettings,
+        places: Places,
+        cluster: Cluster,
+        gate: Gate,
+        breeder: Breeder | None,
+    ) -> None:
         self._left = list(plan.chunks)
-        self._run, self._gate, self._breeder = run, gate, breeder
+        self._retries, self._workers = run.retries, places.side_by_side(run)
+        self._ranks, self._cluster = places.ranks, cluster
+        self._gate, self._breeder = gate, breeder
         self._jobs: list[Job] = []
 
     @property
@@ -64,7 +81,7 @@ class OnlineChunks:
             Lines for people.
         """
         self._submit()
-        if self._breeder is None or not self._left or self._busy >= self._run.workers:
+        if self._breeder is None or not self._left or self._busy >= self._workers:
             return ()
         if not self._breeder.due(learning=learning):
             return ()
@@ -80,17 +97,22 @@ class OnlineChunks:
         found = [problem_of(job.future) for job in self._jobs if job.ended.is_set()]
         return [problem for problem in found if problem]
 
+    def leave(self) -> None:
+        """Wait, though not for ever, until chunks have ended after the gate was closed."""
+        end = time.monotonic() + _LEAVE
+        for job in self._jobs:
+            job.ended.wait(max(0.0, end - time.monotonic()))
+
     @property
     def _busy(self) -> int:
         return sum(not job.ended.is_set() for job in self._jobs)
 
     def _submit(self) -> None:
-        attempt = run_chunk.with_options(retries=self._run.retries)
+        attempt = run_chunk.with_options(retries=self._retries)
         for chunk in [chunk for chunk in self._left if self._drawn(chunk)]:
             self._left.remove(chunk)
-            ranks = self._run.ranks
-            future = attempt.submit(chunk.number, chunk, ranks, self._gate, return_state=False)
-            self._jobs.append(Job(future))
+            what = (chunk.number, chunk, self._ranks, self._gate, self._cluster)
+            self._jobs.append(Job(attempt.submit(*what, return_state=False)))
 
     def _drawn(self, chunk: Chunk) -> bool:
         return self._breeder is None or self._breeder.drawn_all(chunk.samples)

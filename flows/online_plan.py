@@ -6,6 +6,7 @@ from typing import final
 
 from flows.breeding import breed_samples, rounds_of
 from flows.design import Design, design, problem_and_space
+from flows.online_places import Places, places_of
 from flows.online_study import OnlineStudy
 from flows.plan import Plan, prepare
 from infra.errors import UserError, storage_errors
@@ -27,6 +28,7 @@ class OnlinePlan:
     simulations : the chunks that are left, held-out simulations first
     job, log : the trainer's job file and its log
     rendezvous : file in which simulations find the trainer
+    places : where both run
     """
 
     folder: Path
@@ -34,6 +36,7 @@ class OnlinePlan:
     job: Path
     log: Path
     rendezvous: Path
+    places: Places
 
 
 def online_design(training: OnlineStudy) -> Design:
@@ -65,13 +68,13 @@ def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> Onli
     Raises
     ------
     UserError
-        See `flows.plan.prepare`.
+        See `flows.plan.prepare` and `places_of`.
     StoreError
         If the folder holds the stream of another study.
     StorageFullError, StorageAccessError
         If it cannot be written.
     """
-    folder, data = training.folder, training.data
+    folder, data, places = training.folder, training.data, places_of(training)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     made = online_design(training)
@@ -96,16 +99,19 @@ def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> Onli
         logarithmic=tuple(p.name for p in made.space.parameters if p.scale == "log"),
         model=training.model,
         reservoir=training.reservoir,
-        reception=training.reception.model_copy(update={"drain": True})
-        if training.archive
-        else training.reception,
+        reception=training.reception.model_copy(
+            update={
+                "transport": places.transport,
+                "drain": training.archive or training.reception.drain,
+            }
+        ),
         training=training.training,
     )
     path, log = folder / "job.json", folder / "trainer.jsonl"
     with storage_errors(path):
         path.write_text(job.model_dump_json(indent=2))
         log.touch()
-    return OnlinePlan(folder, simulations, path, log, training.rendezvous)
+    return OnlinePlan(folder, simulations, path, log, training.rendezvous, places)
 
 
 def _cut(indices: tuple[int, ...], size: int) -> tuple[tuple[int, ...], ...]:
@@ -116,6 +122,7 @@ def check_design(training: OnlineStudy) -> None:
     """Raise `UserError` for what is wrong with a training before anything is started."""
     from surrogates.architectures import network_settings  # loads PyTorch
 
+    places_of(training)
     online_design(training)
     network_settings(training.model.name, training.model.settings)
     if training.data.steady and training.model.mode == "autoregressive":

@@ -37,6 +37,8 @@ class OnlineStudy(BaseModel):
         by which the error is measured, never trained on
     archive : whether the frames are kept as a dataset as well
     model, reservoir, reception, training : see their classes
+    trainer_profile : cluster profile of the trainer's own job; none: a Slurm job like those of the
+        simulations if they are such jobs, else the trainer runs where the flow runs
     output : folder that receives the surrogate's folder
     """
 
@@ -51,22 +53,15 @@ class OnlineStudy(BaseModel):
     reservoir: ReservoirSettings = ReservoirSettings()
     reception: ReceptionSettings = ReceptionSettings()
     training: TrainingSettings = TrainingSettings(passes=20.0, steps=None)
+    trainer_profile: str | None = Field(
+        None, description="file or name of a cluster profile for the trainer's own job"
+    )
     output: Path = Field(Path("models"), description="folder that receives the surrogate")
 
     @field_validator("study", mode="before")
     @classmethod
     def _by_name(cls, given: Any) -> Any:
         return load_study(given) if isinstance(given, str) else given
-
-    @field_validator("study")
-    @classmethod
-    def _on_this_machine(cls, study: Study) -> Study:
-        if study.run.profile != "local":
-            raise ValueError(
-                "run.profile: expected local, as trainings and their simulations run on one "
-                f"machine so far, received {study.run.profile!r}"
-            )
-        return study
 
     @field_validator("name")
     @classmethod
@@ -95,8 +90,8 @@ class OnlineStudy(BaseModel):
 
     @property
     def rendezvous(self) -> Path:
-        """The file in which simulations find the trainer."""
-        return self.folder / "rendezvous.json"
+        """The file in which simulations find the trainer, in a folder that only its owner reads."""
+        return self.folder / "rendezvous" / "trainer.json"
 
     @property
     def data(self) -> Study:
@@ -109,6 +104,13 @@ class OnlineStudy(BaseModel):
         more = sampling.model_copy(update={"samples": sampling.samples + self.validation})
         place = {"name": self.name} if self.archive else {"name": "stream", "output": self.folder}
         return self.study.model_copy(update={"sampling": more, **place})
+
+    def at(self, profile: str | None) -> "OnlineStudy":
+        """Return the training with its simulations on another cluster, if one is named."""
+        if profile is None:
+            return self
+        run = self.study.run.model_copy(update={"profile": profile})
+        return self.model_copy(update={"study": self.study.model_copy(update={"run": run})})
 
     @property
     def held_out(self) -> tuple[int, ...]:

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from flows.chunk_files import Chunk, write_chunks
 from flows.design import Design, design, layout
 from flows.existing import is_dataset, require_same_problem, stored_sentence
+from flows.slurm_profile import STATE
 from flows.study import Study
 from infra.cluster import find_mpiexec
+from infra.cluster.journal import Journal
+from infra.cluster.orphans import end_orphans
 from infra.errors import StorageAccessError, storage_errors
 from infra.files import locked
 from infra.zarr_store import ZarrStore
@@ -16,17 +20,6 @@ from solvers.mesh import ReferenceMesh
 from solvers.problem import Problem
 
 __all__ = ["Chunk", "Plan", "prepare", "reference_mesh"]
-
-
-@final
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk with work left: its job file and its log."""
-
-    number: int
-    job: Path
-    log: Path
-    samples: tuple[int, ...]
 
 
 @final
@@ -62,8 +55,11 @@ def prepare(
     made: Design | None = None,
     stream: Path | None = None,
     archive: bool = True,
+    logs: bool = True,
 ) -> Plan:
     """Create or open the dataset and write the job files of what is left to compute.
+
+    Jobs in Slurm that a killed flow has left are ended first.
 
     Parameters
     ----------
@@ -71,6 +67,7 @@ def prepare(
     retry_failed : whether samples that failed before are tried again
     made : the study's design, if it is another than `design` gives
     stream, archive : where frames go, see `ChunkJob`
+    logs : whether empty logs are made for whoever follows the chunks
 
     Raises
     ------
@@ -80,6 +77,8 @@ def prepare(
         If the folder holds a dataset of another study.
     StorageFullError, StorageAccessError
         If the dataset cannot be written.
+    SlurmError
+        If jobs of a killed flow cannot be ended.
     """
     find_mpiexec()
     made = made or design(study)
@@ -87,6 +86,8 @@ def prepare(
     # The catalogue is written last, perhaps hours later: that it can be is seen to now.
     for folder in (root, root / "jobs", root / "logs", study.catalog.absolute()):
         _make_folder(folder)
+    state = root / STATE
+    end_orphans(state, Journal(state / "events.jsonl"))
     store = ZarrStore(root)
     with locked(root / "prepare.lock"):  # two first runs at once must agree on one mesh
         require_same_problem(study)
@@ -97,13 +98,14 @@ def prepare(
     committed, failed = store.committed(), frozenset(store.failures())
     # A sample of the archive that the trainer has not seen is sent again, not computed.
     done = failed if stream is not None else committed | failed
-    left = [
-        _write_job(study, number, tuple(i for i in part if i not in done), stream, archive)
+    left = {
+        number: tuple(index for index in part if index not in done)
         for number, part in enumerate(made.chunks)
         if not done.issuperset(part)
-    ]
+    }
+    chunks = write_chunks(_job(study, stream, archive), left, logs=logs)
     frames = 0 if study.time is None else study.time.frames
-    return Plan(root, tuple(left), len(made.samples), len(committed), len(failed), frames)
+    return Plan(root, chunks, len(made.samples), len(committed), len(failed), frames)
 
 
 def reference_mesh(problem: Problem, root: Path) -> ReferenceMesh:
@@ -132,18 +134,17 @@ def _make_folder(folder: Path) -> None:
             ) from error
 
 
-def _write_job(
-    study: Study, number: int, samples: tuple[int, ...], stream: Path | None, archive: bool
-) -> Chunk:
+def _job(study: Study, stream: Path | None, archive: bool) -> ChunkJob:
+    """Return what all chunks of a study share, without samples."""
     root = study.dataset
-    job = ChunkJob(
-        number=number,
+    return ChunkJob(
+        number=0,
         dataset=root,
         mesh=root / "mesh.npz",
         code=Path(__file__).resolve().parents[1],
         problem=study.problem.name,
         settings=study.problem.settings,
-        samples=samples,
+        samples=(),
         horizon=study.run.chunk_size,
         time=study.time,
         solver=study.solver,
@@ -151,8 +152,3 @@ def _write_job(
         stream=stream,
         archive=archive,
     )
-    path, log = root / "jobs" / f"{number:06d}.json", root / "logs" / f"{number:06d}.jsonl"
-    with storage_errors(path):
-        path.write_text(job.model_dump_json(indent=2))
-        log.touch()
-    return Chunk(number, path, log, samples)

@@ -1,13 +1,14 @@
 """How far the chunks are: read from their logs, so that it works for any task runner."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from flows.plan import Plan
+from flows.plan import Chunk, Plan
 
 __all__ = ["Follower", "Progress", "new_events"]
 
@@ -62,7 +63,7 @@ class Follower:
 
     def look(self) -> Progress:
         """Read new lines and return the state."""
-        events = [e for chunk in self.plan.chunks for e in self._new_events(chunk.number)]
+        events = [e for chunk in self._grown() for e in self._new_events(chunk)]
         for event in events:
             self._take(event)
         each = max(self.plan.n_frames, 1)
@@ -83,9 +84,23 @@ class Follower:
         """Return whether a sample was seen to be computed, or to be there already."""
         return self._state.get(sample) == "committed"
 
-    def _new_events(self, number: int) -> Sequence[dict[str, Any]]:
-        chunk = next(c for c in self.plan.chunks if c.number == number)
-        events, self._offsets[number] = new_events(chunk.log, self._offsets[number])
+    def _grown(self) -> list[Chunk]:
+        """Return the chunks whose logs are longer than what was read.
+
+        Folders are looked at as a whole: to open ten thousand logs several times in a second
+        would take longer than all else that the flow does.
+        """
+        chunks = self.plan.chunks
+        sizes = {folder: _sizes(folder) for folder in {chunk.log.parent for chunk in chunks}}
+        return [
+            chunk
+            for chunk in chunks
+            if sizes[chunk.log.parent].get(chunk.log.name, 0) > self._offsets[chunk.number]
+        ]
+
+    def _new_events(self, chunk: Chunk) -> Sequence[dict[str, Any]]:
+        offset = self._offsets[chunk.number]
+        events, self._offsets[chunk.number] = new_events(chunk.log, offset)
         return events
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -98,6 +113,12 @@ class Follower:
             self._frames[sample] = 0
         elif kind == "skipped":
             self._state.setdefault(sample, "committed")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the lengths of the files of a folder by name, bytes."""
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
 
 
 def new_events(log: Path, offset: int) -> tuple[list[dict[str, Any]], int]:

@@ -13,12 +13,14 @@ from flows.design import design
 from flows.plan import prepare
 from flows.slurm_profile import ranks_of
 from flows.study import Study
+from flows.submit_costs import packing_of
 from flows.submit_rounds import finishing_job, group_plans, new_groups, open_round, submit_round
 from flows.submit_state import Submission, SubmissionPaths, read_submission
+from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt
 from infra.cluster.profile import Profile
 from infra.cluster.script import BatchJob, batch_script
-from infra.cluster.slurm_commands import Slurm
+from infra.cluster.slurm_commands import Partition, Slurm
 from infra.cluster.slurm_limits import require_room
 from infra.cluster.states import outcome_of
 from infra.errors import UserError, storage_errors
@@ -33,7 +35,8 @@ def dry_run_scripts(study: Study, profile: Profile) -> list[str]:
     paths, submission = SubmissionPaths(study.dataset), _new(study, profile)
     first = Attempt(profile.resources)
     attempts = dict.fromkeys(range(len(design(study).chunks)), first)
-    groups = new_groups(paths.root, submission.token, 1, attempts)
+    packing = Packing(profile.pack)
+    groups = new_groups(paths.root, submission.token, 1, attempts, packing)
     plans = [plan for group in groups for plan in group_plans(paths, submission, group)]
     # The numbers of the jobs that it waits for are known when they have been submitted.
     _, finisher = finishing_job(paths, submission, 1, ())
@@ -65,16 +68,18 @@ def submit(
     """
     _require_slurm(profile)
     slurm, paths = slurm or Slurm(), SubmissionPaths(study.dataset)
-    check_slurm(slurm, profile, ranks_of(profile, study.run))
+    partitions = check_slurm(slurm, profile, ranks_of(profile, study.run))
     _require_idle(paths, slurm)
-    plan = prepare(study, retry_failed=retry_failed)
+    plan = prepare(study, retry_failed=retry_failed, logs=False)
     with storage_errors(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
     with locked(paths.lock):
         _require_idle(paths, slurm)  # another login may have been quicker
         attempt = Attempt(profile.resources)
         attempts = {chunk.number: attempt for chunk in plan.chunks}
-        submission = open_round(paths, _new(study, profile), attempts)
+        before = read_submission(paths).rounds if paths.state.exists() else ()
+        packing = packing_of(study, profile, plan.chunks, before, partitions)
+        submission = open_round(paths, _new(study, profile), attempts, packing)
         submission = submit_round(paths, submission, slurm)
     jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
     paths.journal.write("submitted", f"{len(plan.chunks)} chunks submitted, jobs {jobs}")
@@ -111,7 +116,7 @@ def cancel(root: Path, slurm: Slurm | None = None) -> Submission:
     return submission
 
 
-def check_slurm(slurm: Slurm, profile: Profile, ranks: int) -> None:
+def check_slurm(slurm: Slurm, profile: Profile, ranks: int) -> tuple[Partition, ...]:
     """Ask Slurm whether it would take a job of this profile.
 
     Parameters
@@ -120,12 +125,18 @@ def check_slurm(slurm: Slurm, profile: Profile, ranks: int) -> None:
     profile : of the job
     ranks : of its chunks
 
+    Returns
+    -------
+    tuple of Partition
+        What Slurm has.
+
     Raises
     ------
     UserError
         If it would not; the message names the key of the profile, and what would be right.
     """
-    require_room(slurm.partitions(), profile, ranks)
+    known = slurm.partitions()
+    require_room(known, profile, ranks)
     job = BatchJob(
         name="romflow-test",
         module=("infra.cluster.element",),
@@ -135,6 +146,7 @@ def check_slurm(slurm: Slurm, profile: Profile, ranks: int) -> None:
         resources=profile.resources,
     )
     slurm.test(batch_script(profile, job, sys.executable), profile)
+    return known
 
 
 def _require_slurm(profile: Profile) -> None:

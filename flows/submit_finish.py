@@ -7,14 +7,18 @@ down before it acts, and a job that was submitted is found again by its name.
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from flows.plan import prepare
 from flows.publish import publish
 from flows.study import Study
+from flows.submit_costs import packing_of
 from flows.submit_rounds import open_round, submit_round
 from flows.submit_state import Group, Submission, SubmissionPaths, read_submission
+from infra.cluster.arrays import places
 from infra.cluster.policy import Attempt, advice, next_attempt
+from infra.cluster.resources import Limits
 from infra.cluster.slurm_commands import Queue, Slurm
 from infra.cluster.slurm_limits import limits_of
 from infra.cluster.states import Outcome
@@ -33,11 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
     for name in ("--round", "--element", "--job", "--restart", "--seconds"):
         parser.add_argument(name, type=int, default=0)
     options = parser.parse_args(arguments)
+    paths = SubmissionPaths(options.root)
     try:
-        finish(SubmissionPaths(options.root), options.round, Slurm())
+        finish(paths, options.round, Slurm(note=lambda text: paths.journal.write("waited", text)))
     except (RomflowError, OSError) as error:
-        SubmissionPaths(options.root).journal.write("error", f"the last job failed: {error}")
         print(error, file=sys.stderr)
+        with suppress(RomflowError, OSError):  # the disk may be what failed
+            paths.journal.write("error", f"the last job failed: {error}")
         return 3
     return 0
 
@@ -61,12 +67,15 @@ def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
                 return submission
             return submit_round(paths, submission, slurm, again=True)
         study = Study.model_validate(submission.study)
-        left = {chunk.number for chunk in prepare(study).chunks}
-        attempts, problems = _judge(paths, submission, left, study.run.retries, slurm)
+        chunks, partitions = prepare(study, logs=False).chunks, slurm.partitions()
+        left, limits = {c.number for c in chunks}, limits_of(partitions, submission.profile)
+        attempts, problems = _judge(paths, submission, left, study.run.retries, limits, slurm)
         problems = (*submission.problems, *problems)
         submission = submission.model_copy(update={"problems": problems})
         if attempts:
-            return submit_round(paths, open_round(paths, submission, attempts), slurm)
+            rounds, profile = submission.rounds, submission.profile
+            packing = packing_of(study, profile, chunks, rounds, partitions)
+            return submit_round(paths, open_round(paths, submission, attempts, packing), slurm)
         summary = publish(study, problems)
         stage = "incomplete" if summary.complaint else "done"
         ended = {"stage": stage, "complaint": summary.complaint}
@@ -77,22 +86,26 @@ def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
 
 
 def _judge(
-    paths: SubmissionPaths, submission: Submission, left: set[int], retries: int, slurm: Slurm
+    paths: SubmissionPaths,
+    submission: Submission,
+    left: set[int],
+    retries: int,
+    limits: Limits,
+    slurm: Slurm,
 ) -> tuple[dict[int, Attempt], tuple[str, ...]]:
     """Return the chunks that are tried again, and why others are not."""
     last = submission.rounds[-1]
     queue = slurm.queue(last.jobs())
-    limits = limits_of(slurm.partitions(), submission.profile)
     attempts: dict[int, Attempt] = {}
     problems = []
     for group in last.groups:
         work = read_work(paths.folder / group.folder / "work.json")
-        for element, chunk in enumerate(group.chunks):
-            outcome, end = _outcome(group, queue, work, element)
+        members = zip(group.chunks, group.sizes, places(group.per_element), strict=True)
+        for chunk, size, (element, item) in members:
             if chunk not in left:
                 continue
-            log = work.elements[element][0].log
-            progress = count_events(log, PROGRESS, group.sizes[element]) > 0
+            outcome, end = _outcome(group, queue, work, element, item)
+            progress = count_events(work.elements[element][item].log, PROGRESS, size) > 0
             following = next_attempt(
                 outcome, group.attempt, progress=progress, retries=retries, limits=limits
             )
@@ -104,10 +117,11 @@ def _judge(
     return attempts, tuple(problems)
 
 
-def _outcome(group: Group, queue: Queue, work: Work, element: int) -> tuple[Outcome, End | None]:
-    """Return how an element ended; one that Slurm still speaks of was lost on the way."""
-    array = next(a for a in group.arrays if a.first <= element < a.first + a.count)
-    outcome, end = array.outcome(queue, work, element)
+def _outcome(
+    group: Group, queue: Queue, work: Work, element: int, item: int
+) -> tuple[Outcome, End | None]:
+    """Return how a chunk ended; one that Slurm still speaks of was lost on the way."""
+    outcome, end = group.array(element).outcome(queue, work, element, item)
     if outcome is Outcome.DONE:  # it is asked for only if something is left
         return Outcome.CRASHED, end
     return outcome or Outcome.LOST, end

@@ -1,5 +1,6 @@
 """One round of a submitted study: its arrays, and the job that collects how they ended."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from flows.slurm_profile import ranks_of
 from flows.study import Study
 from flows.submit_state import Group, Round, Submission, SubmissionPaths
 from infra.cluster.arrays import ArrayPlan, plan_arrays, submit_array, write_array_work
+from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt
 from infra.cluster.profile import Profile
 from infra.cluster.resources import Resources
@@ -19,10 +21,15 @@ __all__ = ["finishing_job", "group_plans", "new_groups", "open_round", "submit_r
 
 # The finishing job reads records and draws one figure; it is no longer than the chunks' jobs.
 _FINISH_SECONDS = 1800
+_ONE_EACH = Packing()
 
 
 def new_groups(
-    root: Path, token: str, number: int, attempts: Mapping[int, Attempt]
+    root: Path,
+    token: str,
+    number: int,
+    attempts: Mapping[int, Attempt],
+    packing: Packing = _ONE_EACH,
 ) -> tuple[Group, ...]:
     """Return the chunks of a round, together what asks for the same.
 
@@ -32,23 +39,29 @@ def new_groups(
     token : of the submission
     number : of the round
     attempts : what each chunk asks for, by its number
+    packing : how many of them a job takes
     """
     alike: dict[Attempt, list[int]] = {}
     for chunk, attempt in attempts.items():
         alike.setdefault(attempt, []).append(chunk)
+    sizes = _sizes(root)
     return tuple(
         Group(
             folder=f"{token}-r{number}-{place}",
             attempt=attempt,
             chunks=tuple(chunks),
-            sizes=tuple(_size(_log(root, chunk)) for chunk in chunks),
+            sizes=tuple(sizes.get(f"{chunk:06d}.jsonl", 0) for chunk in chunks),
+            counts=packing.counts(chunks, attempt),
         )
         for place, (attempt, chunks) in enumerate(alike.items())
     )
 
 
 def open_round(
-    paths: SubmissionPaths, submission: Submission, attempts: Mapping[int, Attempt]
+    paths: SubmissionPaths,
+    submission: Submission,
+    attempts: Mapping[int, Attempt],
+    packing: Packing = _ONE_EACH,
 ) -> Submission:
     """Write down a new round before anything is submitted: a restart finds the same elements.
 
@@ -56,13 +69,15 @@ def open_round(
     ----------
     paths, submission : of the dataset; the caller holds the lock
     attempts : what each chunk of this round asks for, by its number
+    packing : how many of them a job takes
     """
     number = len(submission.rounds) + 1
-    groups = new_groups(paths.root, submission.token, number, attempts)
+    groups = new_groups(paths.root, submission.token, number, attempts, packing)
     study = Study.model_validate(submission.study)
     for group in groups:
         items = _items(paths.root, study, submission.profile, group.chunks)
-        write_array_work(submission.profile, paths.folder / group.folder, items)
+        folder, journal = paths.folder / group.folder, paths.journal_file
+        write_array_work(submission.profile, folder, items, group.per_element, journal)
     following = submission.with_last(Round(number=number, groups=groups))
     paths.save(following)
     return following
@@ -103,10 +118,10 @@ def submit_round(
 def group_plans(paths: SubmissionPaths, submission: Submission, group: Group) -> list[ArrayPlan]:
     """Return the arrays of a group; nothing is written."""
     profile, name = submission.profile, f"romflow-{paths.root.name}-{group.folder}"
-    study = Study.model_validate(submission.study)
-    items = _items(paths.root, study, profile, group.chunks)
+    ranks = ranks_of(profile, Study.model_validate(submission.study).run)
     folder, resources = paths.folder / group.folder, group.attempt.resources
-    return plan_arrays(profile, folder, name, items, resources, sys.executable)
+    elements = len(group.per_element)
+    return plan_arrays(profile, folder, name, elements, ranks, resources, sys.executable)
 
 
 def finishing_job(
@@ -133,7 +148,7 @@ def _items(root: Path, study: Study, profile: Profile, chunks: Iterable[int]) ->
     return [
         WorkItem(
             key=chunk,
-            module=("solvers", str(root / "jobs" / f"{chunk:06d}.json")),
+            module=("solvers", f"{root}/jobs/{chunk:06d}.json"),
             ranks=ranks,
             log=_log(root, chunk),
         )
@@ -142,8 +157,13 @@ def _items(root: Path, study: Study, profile: Profile, chunks: Iterable[int]) ->
 
 
 def _log(root: Path, chunk: int) -> Path:
-    return root / "logs" / f"{chunk:06d}.jsonl"
+    return Path(f"{root}/logs/{chunk:06d}.jsonl")
 
 
-def _size(log: Path) -> int:
-    return log.stat().st_size if log.exists() else 0
+def _sizes(root: Path) -> dict[str, int]:
+    """Return the lengths of all logs by name, bytes."""
+    folder = root / "logs"
+    if not folder.is_dir():
+        return {}
+    with os.scandir(folder) as entries:
+        return {entry.name: entry.stat().st_size for entry in entries}

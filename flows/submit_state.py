@@ -39,7 +39,8 @@ class Group(BaseModel):
     ----------
     folder : name of its folder
     attempt : what they ask for, and what happened before
-    chunks : numbers of the chunks, by element
+    chunks : numbers of the chunks, in the order in which elements take them
+    counts : how many chunks each element takes; none: one each
     sizes : length of each chunk's log before the attempt, bytes
     arrays : what was submitted so far
     """
@@ -50,7 +51,17 @@ class Group(BaseModel):
     attempt: Attempt
     chunks: tuple[int, ...]
     sizes: tuple[int, ...]
+    counts: tuple[int, ...] = ()
     arrays: tuple[Array, ...] = ()
+
+    @property
+    def per_element(self) -> tuple[int, ...]:
+        """How many chunks each element takes."""
+        return self.counts or (1,) * len(self.chunks)
+
+    def array(self, element: int) -> Array:
+        """Return the array that an element belongs to."""
+        return next(a for a in self.arrays if a.first <= element < a.first + a.count)
 
 
 @final
@@ -137,9 +148,14 @@ class SubmissionPaths:
         return self.folder / "submission.lock"
 
     @property
+    def journal_file(self) -> Path:
+        """Receives what befalls the jobs."""
+        return self.folder / "events.jsonl"
+
+    @property
     def journal(self) -> Journal:
         """What befell the jobs."""
-        return Journal(self.folder / "events.jsonl")
+        return Journal(self.journal_file)
 
     def save(self, submission: Submission) -> None:
         """Replace the submission; readers see the old one or the new one, whole."""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import final
 
 from flows.submit_state import Submission, SubmissionPaths, read_submission
+from infra.cluster.arrays import places
 from infra.cluster.slurm_commands import Queue, Slurm
 from infra.cluster.slurm_errors import SlurmError
 from infra.cluster.states import Outcome, is_waiting, outcome_of
-from infra.cluster.work import read_end
+from infra.cluster.work import end_path, read_end
 from infra.zarr_store import open_store
 
 __all__ = ["Status", "status_of"]
@@ -103,11 +104,11 @@ def _chunks(paths: SubmissionPaths, submission: Submission, queue: Queue) -> dic
     """Return the numbers of the last round's chunks by what they do."""
     counts: Counter[str] = Counter()
     for group in submission.rounds[-1].groups:
-        ends = paths.folder / group.folder / "ends"
-        for array in group.arrays:
-            for element in range(array.first, array.first + array.count):
-                state = array.state(queue, element)
-                outcome = outcome_of(state, read_end(ends / f"{element:06d}-000.json"))
+        ends, submitted = paths.folder / group.folder / "ends", sum(a.count for a in group.arrays)
+        for element, item in places(group.per_element):
+            if element < submitted:
+                state = group.array(element).state(queue, element)
+                outcome = outcome_of(state, read_end(end_path(ends, element, item)))
                 counts[_word(state, outcome)] += 1
     return dict(counts)
 

@@ -1,9 +1,10 @@
 """The flow `train-surrogate-online`: simulations and a trainer side by side, frames between them.
 
-The trainer is one job, each chunk of simulations another; both are Prefect tasks. A crash of
-either is answered by starting it again: the trainer goes on from its checkpoint and its journal,
-a chunk sends what the trainer lacks. Nothing is kept in the flow itself. With active sampling the
-flow also draws the samples, a round at a time; see `flows.breeding`.
+The trainer is one job, each chunk of simulations another; both are Prefect tasks. Where they run
+is said by cluster profiles; see `flows.online_places`. A crash of either is answered by starting
+it again: the trainer goes on from its checkpoint and its journal, a chunk sends what the trainer
+lacks. Nothing is kept in the flow itself. With active sampling the flow also draws the samples, a
+round at a time; see `flows.breeding`.
 """
 
 import shutil
@@ -17,12 +18,13 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.breeding import breeder_of
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of
 from flows.messages import message_of
 from flows.online_chunks import Job, OnlineChunks
+from flows.online_clusters import OnlineClusters
 from flows.online_plan import OnlinePlan, check_design, prepare_online
 from flows.online_study import OnlineStudy, load_training
 from flows.progress import Follower
@@ -64,24 +66,45 @@ def compute_online(plan: OnlinePlan, training: OnlineStudy) -> Ended:
 
     The simulations are ended when the trainer has had enough, unless they are archived.
     """
-    run, gate, before = training.study.run, Gate(), _epoch(plan)
+    clusters = OnlineClusters(plan.places, plan.simulations.root)
+    gate = Gate(clusters.end_jobs)
+    # The trainer has a thread of its own: it is no chunk, and Dask's workers may be elsewhere.
+    own: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1)
+    with own as runner:
+        try:
+            return _side_by_side(plan, training, clusters, gate, runner)
+        finally:
+            # Nothing is left unless the trainer has had enough, or this flow is being cancelled.
+            gate.close()
+            clusters.forget()
+
+
+def _side_by_side(
+    plan: OnlinePlan,
+    training: OnlineStudy,
+    clusters: OnlineClusters,
+    gate: Gate,
+    runner: ThreadPoolTaskRunner[Any],
+) -> Ended:
+    run, before = training.study.run, _epoch(plan)
+    task = run_trainer.with_options(retries=run.retries)
+    given = {"job": plan.job, "log": plan.log, "gate": gate, "cluster": clusters.trainer}
+    trainer = Job(runner.submit(task, given))
+    if not _trainer_listens(plan, trainer, before):
+        problem = problem_of(trainer.future)
+        return Ended(problem is None, (problem,) if problem else ())
+    chunks = OnlineChunks(
+        plan.simulations, run, plan.places, clusters.simulations, gate, breeder_of(training)
+    )
     try:
-        trainer = Job(
-            run_trainer.with_options(retries=run.retries).submit(
-                plan.job, plan.log, gate, return_state=False
-            )
-        )
-        if not _trainer_listens(plan, trainer, before):
-            problem = problem_of(trainer.future)
-            return Ended(problem is None, (problem,) if problem else ())
-        chunks = OnlineChunks(plan.simulations, run, gate, breeder_of(training))
         _follow(plan, training, trainer, chunks)
         failed = problem_of(trainer.future)
         problems = [problem for problem in (failed, *chunks.problems()) if problem]
         return Ended(failed is None, tuple(problems))
     finally:
-        # Nothing is left unless the trainer has had enough, or this flow is being cancelled.
         gate.close()
+        if clusters.elsewhere:
+            chunks.leave()
 
 
 def _trainer_listens(plan: OnlinePlan, trainer: Job, before: int) -> bool:
@@ -163,6 +186,7 @@ def _give_up(plan: OnlinePlan, simulations: Follower) -> list[int]:
 def train_surrogate_online(
     training: OnlineStudy = load_training("heat-mlp"),  # noqa: B008 - Prefect's form shows it
     retry_failed: bool = False,
+    profile: str | None = None,
 ) -> State[dict[str, Any]]:
     """Train a surrogate while its simulations run, or go on with it.
 
@@ -170,6 +194,8 @@ def train_surrogate_online(
     ----------
     training : simulations, surrogate and budget
     retry_failed : whether simulations that failed before are tried again
+    profile : cluster profile of the simulations, and of the trainer if it is of kind slurm; none:
+        the one that the training names
 
     Returns
     -------
@@ -179,8 +205,9 @@ def train_surrogate_online(
         ``Refused`` (the training is wrong) or ``Storage``.
     """
     try:
-        check_design(training)
-        return _train(training, retry_failed)
+        placed = training.at(profile)
+        check_design(placed)
+        return _train(placed, retry_failed)
     except (UserError, StoreMismatchError) as error:
         return Failed(name=REFUSED, message=str(error))
     except (RomflowError, OSError) as error:
@@ -189,8 +216,7 @@ def train_surrogate_online(
 
 def _train(training: OnlineStudy, retry_failed: bool) -> State[dict[str, Any]]:
     plan = prepare_online(training, retry_failed=retry_failed)
-    workers = training.study.run.workers + 1
-    runner: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers)
+    runner = plan.places.runner(training.study.run, plan.simulations.root)
     ended = compute_online.with_options(task_runner=runner)(plan, training)
     texts = list(dict.fromkeys(problem.message for problem in ended.problems))
     complaints = [publish(training.data, texts).complaint] if training.archive else []

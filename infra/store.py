@@ -98,6 +98,10 @@ class SnapshotStore(ABC):
     def failures(self) -> Mapping[int, FailureRecord]:
         """Return the failure records of the samples that are not committed, by index."""
 
+    def is_failed(self, index: int) -> bool:
+        """Return whether this sample has a failure record and is not committed."""
+        return index in self.failures()
+
     @abstractmethod
     def record(self, index: int) -> CommitRecord:
         """Return the commit record of a sample.

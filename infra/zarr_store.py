@@ -153,6 +153,13 @@ class ZarrStore(SnapshotStore):
         committed = self.committed()
         return dict(self._failures(committed))
 
+    def is_failed(self, index: int) -> bool:
+        """Return whether this sample has a failure record and is not committed.
+
+        Looks at two names only: lists of a million records would cost more than the sample.
+        """
+        return self._paths.failure(index).exists() and not self.is_committed(index)
+
     def record(self, index: int) -> CommitRecord:
         """Return the commit record of a sample."""
         self._require_committed(index)

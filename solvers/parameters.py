@@ -162,7 +162,8 @@ class ParameterSpace:
         return rows
 
     def _unknown(self, mu: Mapping[str, object]) -> list[str]:
-        return [_unknown_text(name, self.names) for name in mu if name not in self.names]
+        known = self.names
+        return [_unknown_text(name, known) for name in mu if name not in known]
 
     def _misnamed(self, mu: Mapping[str, object]) -> list[str]:
         missing = [p for p in self.parameters if p.name not in mu]

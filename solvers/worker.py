@@ -126,7 +126,7 @@ class _ChunkRun:
         except NotFiniteError as error:  # an archived sample that cannot be handed on
             self._fail(sample, error, started)
             return None
-        if sink.already_committed or index in self._store.failures():
+        if sink.already_committed or self._store.is_failed(index):
             sink.discard()
             self._events.send("skipped", sample=index)
             return None
@@ -174,8 +174,9 @@ class _ChunkRun:
     def _remaining(self) -> list[Sample]:
         """Return the samples that are still to be computed, in the order of the chunk."""
         assert self._store is not None, "rank 0 opened it"
-        done = self._store.committed() | set(self._store.failures())
-        return [self._store.sample(i) for i in self._job.samples if i not in done]
+        store, samples = self._store, self._job.samples
+        left = [i for i in samples if not store.is_committed(i) and not store.is_failed(i)]
+        return [store.sample(i) for i in left]
 
     def _load(self, problem: Problem) -> tuple[ReferenceMesh, bool]:
         """Return the reference mesh, and whether node positions are stored."""

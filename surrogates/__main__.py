@@ -9,9 +9,11 @@ is gone, however that came; what it has received is safe, as is its last checkpo
 """
 
 import argparse
+import resource
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import final
@@ -49,6 +51,7 @@ def _run(path: Path, signals: "_Signals") -> int:
         from surrogates.online import train
 
         prepare_process(job.training)
+        _allow_many_connections()
         outcome = train(job, lines, signals.asked)
     except RomflowError as error:
         lines.send("error", kind=type(error).__name__, message=str(error))
@@ -56,6 +59,13 @@ def _run(path: Path, signals: "_Signals") -> int:
         return _code(error)
     lines.send("finished", reason=outcome.reason, step=outcome.steps)
     return 128 + signals.received if outcome.reason == "stopped" else 0
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files: whoever scans the port shall not take those of the journal."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _code(error: RomflowError) -> int:

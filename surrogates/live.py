@@ -51,7 +51,9 @@ class LiveFeed(OpenFeed):
             study.spec,
             spool=job.paths.spool,
             spool_limit=settings.spool,
+            transport=settings.carried,
             interface=settings.interface,
+            report=lambda peer, line: note("turned-away", peer=peer, message=line),
         )
         limits = IntakeLimits(settings.inbox, settings.first_client, settings.client)
         self._intake = Intake(

@@ -3,7 +3,8 @@
 What it tells, line by line: ``started`` (step, items, message), ``receiving`` (rendezvous, epoch),
 ``training`` (see `surrogates.training_report`), ``validated`` (errors, baseline_error, best),
 ``checkpoint`` (step, folder), ``hole``, ``client-silent`` and ``conflict`` (sample, message),
-``model`` (folder, metrics). The entry point adds ``error`` and ``finished``.
+``turned-away`` (peer, message), ``model`` (folder, metrics). The entry point adds ``error`` and
+``finished``.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,8 @@ from typing import Any, Literal, Self, final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from infra.streaming.transport import Transport, is_loopback
+
 __all__ = [
     "LoggingSettings",
     "ModelSettings",
@@ -88,8 +90,10 @@ class ReceptionSettings(BaseModel):
     spool : largest size of the frames that simulations keep on disk while the trainer is away
         or slow, bytes; beyond it they wait
     keep_partial : whether frames of samples that end early are trained on
-    interface : network address on which simulations are awaited; ``*`` is all, for simulations on
-        other machines
+    transport : ``local`` where simulations run on the trainer's machine, ``tcp`` (encrypted) where
+        they do not; ``auto`` is what the places of both ask for
+    interface : network address on which simulations are awaited; none: the loopback address for
+        ``local``, all of the machine's (``*``) for ``tcp``
     failures_every : seconds between looks at the dataset's failure records; a sample that has one
         is waited for no longer
     drain : whether frames are received, and forgotten, until all simulations are through, if the
@@ -103,9 +107,27 @@ class ReceptionSettings(BaseModel):
     inbox: int = Field(_GIGABYTE // 4, ge=1)
     spool: int = Field(10 * _GIGABYTE, ge=0)
     keep_partial: bool = True
-    interface: str = "127.0.0.1"
+    transport: Literal["auto", "local", "tcp"] = "auto"
+    interface: str | None = None
     failures_every: float = Field(2.0, gt=0)
     drain: bool = False
+
+    @model_validator(mode="after")
+    def _one_that_others_reach(self) -> Self:
+        outside = self.interface is not None and not is_loopback(self.interface)
+        if self.transport == "local" and outside:
+            raise ValueError(
+                "transport: expected tcp where other machines reach the trainer, received local "
+                f"with the interface {self.interface}"
+            )
+        return self
+
+    @property
+    def carried(self) -> Transport:
+        """How frames travel; ``auto`` as the interface asks for it."""
+        if self.transport != "auto":
+            return self.transport
+        return "local" if self.interface is None or is_loopback(self.interface) else "tcp"
 
 
 @final

@@ -1,7 +1,8 @@
 """Work given to Slurm as arrays, and how each of their elements fares."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import final
 
@@ -9,15 +10,17 @@ from infra.cluster.profile import Profile
 from infra.cluster.resources import Resources
 from infra.cluster.script import BatchJob, batch_script
 from infra.cluster.slurm_commands import Queue, Slurm
-from infra.cluster.states import Outcome, outcome_of
+from infra.cluster.states import Outcome, outcome_in_turn, speaks_of_memory
 from infra.cluster.work import End, Work, WorkItem, read_end, write_work
 from infra.errors import storage_errors
 from infra.files import replace_durably
 
-__all__ = ["ARRAY_LIMIT", "Array", "ArrayPlan", "plan_arrays", "submit_array", "write_array_work"]
+__all__ = ["ARRAY_LIMIT", "Array", "ArrayPlan", "places", "plan_arrays", "submit_array",
+           "write_array_work"]  # fmt: skip
 
 # Slurm's default MaxArraySize allows elements 0 to 1000.
 ARRAY_LIMIT = 1000
+_TAIL = 4000
 
 
 @final
@@ -59,58 +62,101 @@ class Array:
         """Return Slurm's word for an element of the work; None if it knows it no more."""
         return queue.state(self.job, element - self.first)
 
-    def outcome(self, queue: Queue, work: Work, element: int) -> tuple[Outcome | None, End | None]:
-        """Return how an element of one item ended (None: it goes on), and what it left."""
-        end = read_end(work.end(element, 0))
-        return outcome_of(self.state(queue, element), end), end
+    def outcome(
+        self, queue: Queue, work: Work, element: int, item: int = 0
+    ) -> tuple[Outcome | None, End | None]:
+        """Return how an item of an element ended (None: it goes on), and what it left."""
+        ends = [read_end(work.end(element, place)) for place in range(max(item - 1, 0), item + 1)]
+        outcome = outcome_in_turn(self.state(queue, element), ends)
+        if outcome is Outcome.CRASHED and ends[-1] is None:
+            text = _tail(_output(work.ends.parent, self.first, str(element - self.first)))
+            outcome = Outcome.OUT_OF_MEMORY if speaks_of_memory(text) else outcome
+        return outcome, ends[-1]
+
+
+def _output(folder: Path, first: int, element: str) -> Path:
+    """Return the file for what an element prints, Slurm's own words about it among that."""
+    return folder / f"job-{first // ARRAY_LIMIT}-{element}.out"
+
+
+def _tail(path: Path) -> str:
+    """Return the end of a text; empty without a file."""
+    try:
+        return path.read_text(errors="replace")[-_TAIL:]
+    except OSError:
+        return ""
+
+
+def places(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield element and place in it for each of some items, in their order.
+
+    Parameters
+    ----------
+    counts : how many items each element takes
+    """
+    for element, count in enumerate(counts):
+        for item in range(count):
+            yield element, item
 
 
 def plan_arrays(
     profile: Profile,
     folder: Path,
     name: str,
-    items: Sequence[WorkItem],
+    elements: int,
+    ranks: int,
     resources: Resources,
     python: str,
 ) -> list[ArrayPlan]:
-    """Return the arrays that run these items, each an element of its own.
+    """Return the arrays that run the elements of a work.
 
     Parameters
     ----------
     profile : where they run
     folder : of the files of this work; it need not exist
     name : of the jobs, unlike all others
-    items : at least one; all of them need the same room
+    elements : their number, at least one
+    ranks : MPI processes of each; 0 for one process without MPI
     resources : time and memory of each
     python : interpreter of the login node
     """
-    ranks = max(max(item.ranks for item in items), 1)
     plans = []
-    for number, first in enumerate(range(0, len(items), ARRAY_LIMIT)):
-        count = min(ARRAY_LIMIT, len(items) - first)
+    for number, first in enumerate(range(0, elements, ARRAY_LIMIT)):
+        count = min(ARRAY_LIMIT, elements - first)
         own, work = f"{name}-{number}", folder / "work.json"
         module = ("infra.cluster.element", str(work), "--first", str(first))
         job = BatchJob(
             name=own,
             module=module,
             folder=Path(__file__).resolve().parents[2],
-            output=folder / f"job-{number}-%a.out",
-            ranks=ranks,
+            output=_output(folder, first, "%a"),
+            ranks=max(ranks, 1),
             resources=resources,
             elements=tuple(range(count)),
-            single=all(item.ranks == 0 for item in items),
+            single=ranks == 0,
         )
         plans.append(ArrayPlan(own, work, first, count, batch_script(profile, job, python)))
     return plans
 
 
-def write_array_work(profile: Profile, folder: Path, items: Sequence[WorkItem]) -> Work:
-    """Write what the arrays of `plan_arrays` do, and return it."""
+def write_array_work(
+    profile: Profile, folder: Path, items: Sequence[WorkItem], counts: Sequence[int], journal: Path
+) -> Work:
+    """Write what the arrays of `plan_arrays` do, and return it.
+
+    Parameters
+    ----------
+    profile, folder : as in `plan_arrays`
+    items, counts : what is run, and how many of it by each element
+    journal : file that receives what befalls them
+    """
+    rest = iter(items)
     work = Work(
         launcher=profile.launch(),
         grace=profile.grace,
-        elements=tuple((item,) for item in items),
+        elements=tuple(tuple(islice(rest, count)) for count in counts),
         ends=folder / "ends",
+        journal=journal,
     )
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

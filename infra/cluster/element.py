@@ -15,9 +15,11 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, final
 
+from infra.cluster.journal import Journal
 from infra.cluster.local import error_tail, started
 from infra.cluster.work import (
     BOUNDARIES,
@@ -40,7 +42,7 @@ _PATIENCE = 0.75
 # Seconds between looks at the log while a chunk is being closed, and until it is killed.
 _LOOK, _KILL = 0.1, 5.0
 
-type How = Literal["ended", "closed", "terminated"]
+type How = Literal["ended", "closed", "terminated", "unreached"]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,21 +76,37 @@ class _Element:
     def run(self) -> int:
         for number in (signal.SIGUSR1, signal.SIGTERM):
             signal.signal(number, lambda received, _frame: self._news.put(received))
+        if self._restart:
+            self._tell_restart()
         left = 0
         for place, item in enumerate(self._work.elements[self._number]):
             path = self._work.end(self._number, place)
             before = read_end(path)
             if before is not None and before.settled and self._restart:
                 continue  # it was through before the job was requeued
-            end = self._run(item)
+            end = self._run(item, place)
             write_end(path, end)
             left += not end.settled
         return UNFINISHED if left else 0
 
-    def _run(self, item: WorkItem) -> End:
+    def _tell_restart(self) -> None:
+        """Note that Slurm has started this job again; only the job itself gets to know."""
+        if self._work.journal is None:
+            return
+        items = self._work.elements[self._number]
+        ends = [read_end(self._work.end(self._number, place)) for place in range(len(items))]
+        asked = any(end is not None and not end.settled for end in ends)
+        why = "it had been asked to go" if asked else "it had vanished with its node"
+        chunks = ", ".join(item.log.stem for item in items)
+        text = f"job {self._job} with chunk {chunks} was requeued: {why}, and Slurm started it anew"
+        with suppress(RomflowError, OSError):  # on a full disk the work itself will tell
+            Journal(self._work.journal).write("requeued", text, restart=self._restart)
+
+    def _run(self, item: WorkItem, place: int) -> End:
         """Run an item to its end, or until the job has to go."""
         begun, code, errors = time.time(), -1, ""
         self._hear()
+        reached = place == 0 or not self._leaves()
         if not self._leaves():
             item.log.touch()
             launcher = self._work.launcher
@@ -99,7 +117,7 @@ class _Element:
                 self._until_end(item, job)
             code, errors = job.returncode, error_tail(item.log)
         return End(
-            how=self._how(code),
+            how=self._how(code) if reached else "unreached",
             code=code,
             errors=errors,
             job=self._job,

@@ -67,4 +67,6 @@ def _answer(outcome: Outcome, before: Attempt, after: Attempt | None) -> str:
         return f"again with {time_text(after.resources.seconds)}"
     if after.resources != before.resources:
         return f"again with {after.resources.memory} MiB"
+    if after.alone and not before.alone:
+        return "again, in a job of its own"
     return "again"

@@ -10,7 +10,10 @@ __all__ = ["Attempt", "advice", "next_attempt"]
 
 # Interruptions from outside in a row, without one sample between them, that are borne.
 _BORNE = 5
-_FROM_OUTSIDE = (Outcome.NODE_FAIL, Outcome.PREEMPTED, Outcome.CANCELLED, Outcome.LOST)
+_FROM_OUTSIDE = (
+    *(Outcome.NODE_FAIL, Outcome.PREEMPTED, Outcome.CANCELLED, Outcome.LOST),
+    Outcome.UNREACHED,
+)
 _UNLIMITED = Limits()
 _OVER = (Outcome.DONE, Outcome.REFUSED, Outcome.STORAGE)
 
@@ -25,6 +28,7 @@ class Attempt:
     resources : what it asks for
     crashes, interruptions : earlier attempts that ended so; progress makes up for interruptions
     more_time, more_memory : whether these have been raised already
+    alone : whether it is the only one of its job
     """
 
     resources: Resources
@@ -32,6 +36,7 @@ class Attempt:
     interruptions: int = 0
     more_time: bool = False
     more_memory: bool = False
+    alone: bool = False
 
 
 def next_attempt(
@@ -45,7 +50,8 @@ def next_attempt(
     """Return the next attempt; None if there shall be none.
 
     Walltime and memory are raised once each; a wrong input and an unusable disk stay what they
-    are; a lost node or a cancelled job is no fault of the job.
+    are; a lost node or a cancelled job is no fault of the job. One that its job did not come to,
+    for others before it took too long, gets a job of its own.
 
     Parameters
     ----------
@@ -62,6 +68,8 @@ def next_attempt(
     if outcome is Outcome.CRASHED:
         more = replace(before, crashes=before.crashes + 1)
         return more if more.crashes <= retries else None
+    if outcome is Outcome.UNREACHED and not before.alone:
+        return replace(before, alone=True)
     if outcome in _FROM_OUTSIDE:
         more = replace(before, interruptions=1 if progress else before.interruptions + 1)
         return more if more.interruptions <= _BORNE else None

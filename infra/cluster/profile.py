@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from infra.cluster.launcher import Launcher
+from infra.cluster.packing import Pack
 from infra.cluster.resources import Resources, memory_of, seconds_of
 
 __all__ = ["Kind", "Profile"]
@@ -31,10 +32,12 @@ _KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "local": (*_MPI, "workers", "ranks"),
         "dask": (*_MPI, "workers", "ranks", "scheduler"),
         "dask-slurm": (*_BATCH, *_MPI, "workers", "ranks", "slots", "scratch", "interface"),
-        "slurm": (*_BATCH, *_MPI, "ranks", "throttle", "grace", "scratch"),
+        "slurm": (*_BATCH, *_MPI, "ranks", "throttle", "grace", "pack", "scratch"),
     }
 )
 _COMMON = ("name", "kind")
+# Chunks that one job may be told to take, one after another.
+_MOST = 10_000
 _WORD = re.compile(r"[A-Za-z0-9_.,@+-]+")
 
 
@@ -66,6 +69,14 @@ def _quoted(value: Any) -> Any:
     return value
 
 
+def _pack(value: Any) -> Any:
+    # One sentence for both kinds of values.
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value != "auto" and not (whole and 1 <= value <= _MOST):
+        raise ValueError(f"expected auto or a number from 1 to {_MOST}, received {value!r}")
+    return value
+
+
 type Line = Annotated[str, AfterValidator(_one_line)]
 type Word = Annotated[str, AfterValidator(_word)]
 
@@ -92,6 +103,8 @@ class Profile(BaseModel):
     scratch : folder on the compute nodes for temporary files
     throttle : Slurm jobs of one study that run at once
     grace : seconds before the walltime at which a chunk is closed
+    pack : chunks that a Slurm job takes one after another; ``auto``: as many as fit into its
+        walltime by what finished chunks have cost, and one each as long as none has finished
     workers : chunks side by side, or Dask workers; none: as the study says
     slots : chunks side by side in one Dask worker
     scheduler : address of a running Dask scheduler
@@ -119,6 +132,7 @@ class Profile(BaseModel):
     scratch: Path | None = None
     throttle: int | None = Field(None, ge=1, le=100_000, strict=True)
     grace: int = Field(60, ge=5, le=3600, strict=True)
+    pack: Annotated[Pack, BeforeValidator(_pack)] = "auto"
     workers: int | None = Field(None, ge=1, le=100_000, strict=True)
     slots: int = Field(1, ge=1, le=1024, strict=True)
     scheduler: str | None = None

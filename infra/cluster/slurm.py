@@ -3,15 +3,16 @@
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import final
 
-from infra.cluster.arrays import Array, plan_arrays, submit_array, write_array_work
+from infra.cluster.arrays import Array, places, plan_arrays, submit_array, write_array_work
 from infra.cluster.job import Cluster, JobResult
 from infra.cluster.journal import Journal
+from infra.cluster.orphans import Owner
+from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt, advice, next_attempt
 from infra.cluster.profile import Profile
 from infra.cluster.slurm_commands import Slurm
@@ -40,6 +41,7 @@ class _Request:
     array: Array | None = None
     work: Work | None = None
     element: int = 0
+    place: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
     outcome: Outcome | None = None
     end: End | None = None
@@ -64,11 +66,14 @@ class SlurmCluster(Cluster):
     """
 
     def __init__(self, profile: Profile, folder: Path, slurm: Slurm | None = None) -> None:
-        self._profile, self._slurm = profile, slurm or Slurm()
-        self._folder = folder / f"run-{uuid.uuid4().hex[:12]}"
-        self._journal = Journal(folder / "events.jsonl")
+        self._journal_path = folder / "events.jsonl"
+        self._journal = Journal(self._journal_path)
+        self._profile, self._slurm = profile, slurm or Slurm(note=self._note)
+        self._owner = Owner(folder)
+        self._packing = Packing(profile.pack, profile.grace)
         self._change, self._tending = threading.Lock(), threading.Lock()
         self._open: list[_Request] = []
+        self._left_behind: set[int] = set()
         self._submitted, self._asked, self._closed = 0, 0.0, False
 
     def run(self, module: Sequence[str], ranks: int, log: Path) -> JobResult:
@@ -95,9 +100,11 @@ class SlurmCluster(Cluster):
         with self._change:
             self._closed = True
             left = [request for request in self._open if not request.ended.is_set()]
-        self._slurm.cancel(request.array.job for request in left if request.array)
+            jobs = {request.array.job for request in left if request.array} | self._left_behind
+        self._slurm.cancel(jobs)
         for request in left:
             request.settle(Outcome.CANCELLED, None)
+        self._owner.release()
 
     def _run(self, module: Sequence[str], ranks: int, log: Path) -> JobResult:
         item = WorkItem(key=0, module=tuple(module), ranks=ranks, log=log)
@@ -132,6 +139,8 @@ class SlurmCluster(Cluster):
         finally:
             with self._change:
                 self._open.remove(request)
+                if request.array is not None and not request.ended.is_set():
+                    self._left_behind.add(request.array.job)  # Slurm did not answer, or Ctrl-C
         if request.error is not None:
             raise request.error
         return request
@@ -155,18 +164,22 @@ class SlurmCluster(Cluster):
     def _submit(self, group: Sequence[_Request]) -> None:
         """Submit requests that need the same room; what goes wrong is told to each of them."""
         self._submitted += 1
-        folder = self._folder / f"{self._submitted:04d}"
-        items = [request.item for request in group]
-        name = f"romflow-{self._folder.name}-{self._submitted}"
-        resources = group[0].attempt.resources
+        folder = self._owner.run / f"{self._submitted:04d}"
+        name = f"romflow-{self._owner.run.name}-{self._submitted}"
+        attempt, ranks = group[0].attempt, group[0].item.ranks
+        counts = self._packing.counts(range(len(group)), attempt)
         try:
-            work = write_array_work(self._profile, folder, items)
-            plans = plan_arrays(self._profile, folder, name, items, resources, sys.executable)
+            self._owner.take()
+            items = [request.item for request in group]
+            work = write_array_work(self._profile, folder, items, counts, self._journal_path)
+            resources, python = attempt.resources, sys.executable
+            plans = plan_arrays(self._profile, folder, name, len(counts), ranks, resources, python)
             for plan in plans:
                 array = submit_array(self._slurm, self._profile, plan)
-                for element in range(plan.first, plan.first + plan.count):
-                    group[element].work, group[element].element = work, element
-                    group[element].array = array
+                for request, (element, place) in zip(group, places(counts), strict=True):
+                    if array.first <= element < array.first + array.count:
+                        request.work, request.element, request.place = work, element, place
+                        request.array = array
         except RomflowError as error:
             for request in group:
                 if request.array is None:
@@ -175,6 +188,9 @@ class SlurmCluster(Cluster):
         if self._closed:  # while this was under way
             self.end_jobs()
 
+    def _note(self, text: str) -> None:
+        self._journal.write("waited", text)
+
     def _ask(self, requests: Iterable[_Request]) -> None:
         """Ask Slurm about jobs that have left no final word."""
         open_ = [(r, r.array, r.work) for r in requests if r.array and r.work]
@@ -182,13 +198,13 @@ class SlurmCluster(Cluster):
             return
         queue = self._slurm.queue(array.job for _, array, _ in open_)
         for request, array, work in open_:
-            request.settle(*array.outcome(queue, work, request.element))
+            request.settle(*array.outcome(queue, work, request.element, request.place))
 
 
 def _look_at_file(request: _Request) -> None:
     """Notice an end that Slurm cannot change, without asking Slurm."""
     if request.work is not None:
-        end = read_end(request.work.end(request.element, 0))
+        end = read_end(request.work.end(request.element, request.place))
         if end is not None and end.settled:
             request.settle(outcome_of(None, end), end)
 
@@ -197,7 +213,9 @@ def _alike(requests: Iterable[_Request]) -> list[list[_Request]]:
     """Return groups of requests that ask for the same ranks, time and memory."""
     groups: dict[object, list[_Request]] = {}
     for request in requests:
-        groups.setdefault((request.item.ranks, request.attempt.resources), []).append(request)
+        attempt = request.attempt
+        alike = (request.item.ranks, attempt.resources, attempt.alone)
+        groups.setdefault(alike, []).append(request)
     return list(groups.values())
 
 

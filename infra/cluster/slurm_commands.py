@@ -10,6 +10,7 @@ from typing import final
 from infra.cluster.profile import Profile
 from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_errors import SlurmError, is_passing, refusal
+from infra.cluster.states import goes_on
 from infra.errors import UserError
 
 __all__ = ["Partition", "Queue", "Slurm"]
@@ -18,6 +19,12 @@ _SECONDS = 60.0
 # Waiting times between attempts, seconds: together a restart of the controller is outlasted.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 _GONE = "Invalid job id"
+# Names in one call: a command line has its limits.
+_NAMES = 200
+
+
+def _nowhere(_text: str) -> None:
+    """Tell nobody."""
 
 
 @final
@@ -74,11 +81,13 @@ class Slurm:
     limit : how often commands may be called
     pauses : seconds before each further attempt
     sleep : waits
+    note : gets a line for people when the controller is away
     """
 
     limit: RateLimit = field(default_factory=RateLimit)
     pauses: tuple[float, ...] = _PAUSES
     sleep: Callable[[float], None] = time.sleep
+    note: Callable[[str], None] = field(default=_nowhere)
 
     def submit(self, script: str, name: str, profile: Profile) -> int:
         """Give a job to Slurm, once.
@@ -102,10 +111,10 @@ class Slurm:
             If Slurm does not answer.
         """
         done = self._call(["sbatch", "--parsable"], script)
-        for pause in self.pauses:
+        for place in range(len(self.pauses)):
             if done.returncode == 0 or not is_passing(done.stderr):
                 break
-            self.sleep(pause)
+            self._pause(done, place)
             found = self.find(name)  # it may have been taken, and only the answer lost
             if found is not None:
                 return found
@@ -124,6 +133,18 @@ class Slurm:
         """Return the number of a job by its name; None if Slurm knows none."""
         text = self._output(["squeue", "-h", "--states=all", f"--name={name}", "-o", "%F"])
         return int(text.split()[0]) if text.split() else None
+
+    def going_on(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Return the numbers of the jobs of these names that wait or run."""
+        found: set[int] = set()
+        for low in range(0, len(names), _NAMES):
+            asked = ",".join(names[low : low + _NAMES])
+            command = ["squeue", "-h", "--states=all", f"--name={asked}", "-o", "%F|%T"]
+            for line in self._output(command).splitlines():
+                job, state = line.strip().split("|")
+                if goes_on(state):
+                    found.add(int(job))
+        return tuple(sorted(found))
 
     def queue(self, jobs: Iterable[int]) -> Queue:
         """Return Slurm's words for these jobs and their elements, also of those just ended."""
@@ -168,12 +189,19 @@ class Slurm:
         self, command: Sequence[str], text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         done = self._call(command, text)
-        for pause in self.pauses:
+        for place in range(len(self.pauses)):
             if done.returncode == 0 or not is_passing(done.stderr):
                 break
-            self.sleep(pause)
+            self._pause(done, place)
             done = self._call(command, text)
         return done
+
+    def _pause(self, done: subprocess.CompletedProcess[str], place: int) -> None:
+        """Wait for the controller, and say so once for each time that it is away."""
+        if place == 0:
+            said = " ".join(done.stderr.split())
+            self.note(f"{done.args[0]}: Slurm does not answer ({said}); asked again until it does")
+        self.sleep(self.pauses[place])
 
     def _call(
         self, command: Sequence[str], text: str | None = None

@@ -10,7 +10,7 @@ from infra.cluster.resources import Limits, limit_of
 from infra.cluster.slurm_commands import Partition
 from infra.errors import UserError
 
-__all__ = ["limits_of", "require_room"]
+__all__ = ["jobs_at_once", "limits_of", "require_room"]
 
 
 def limits_of(known: Sequence[Partition], profile: Profile) -> Limits:
@@ -21,6 +21,14 @@ def limits_of(known: Sequence[Partition], profile: Profile) -> Limits:
     times = [limit_of(partition.limit) for partition in chosen]
     longest = None if None in times else max(time for time in times if time is not None)
     return Limits(longest, max(partition.memory for partition in chosen))
+
+
+def jobs_at_once(known: Sequence[Partition], profile: Profile, ranks: int) -> int | None:
+    """Return how many jobs of this profile run side by side at most; None if nobody knows."""
+    each = -(-ranks // profile.nodes)
+    room = sum(p.nodes * max((p.cpus or each) // each, 1) for p in _chosen(known, profile))
+    limits = [limit for limit in (room // profile.nodes, profile.throttle) if limit]
+    return min(limits, default=None)
 
 
 def require_room(known: Sequence[Partition], profile: Profile, ranks: int) -> None:

@@ -18,6 +18,7 @@ __all__ = [
     "Work",
     "WorkItem",
     "count_events",
+    "end_path",
     "read_end",
     "read_work",
     "write_end",
@@ -26,8 +27,8 @@ __all__ = [
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 # Events of a log: between them a job may be ended without loss; with them it has come further.
-BOUNDARIES = ("started", "skipped", "finished")
-PROGRESS = ("committed", "failed")
+BOUNDARIES = ("started", "skipped", "finished", "checkpoint")
+PROGRESS = ("committed", "failed", "checkpoint")
 
 
 @final
@@ -60,6 +61,7 @@ class Work(BaseModel):
     grace : seconds between Slurm's warning and the end of the walltime
     elements : what each element runs, one after another
     ends : folder that receives how each of them ended
+    journal : file that receives what befell them; none: nobody is told
     """
 
     model_config = _STRICT
@@ -68,10 +70,11 @@ class Work(BaseModel):
     grace: int
     elements: tuple[tuple[WorkItem, ...], ...]
     ends: Path
+    journal: Path | None = None
 
     def end(self, element: int, item: int) -> Path:
         """Return the file that tells how an item ended."""
-        return self.ends / f"{element:06d}-{item:03d}.json"
+        return end_path(self.ends, element, item)
 
 
 @final
@@ -80,7 +83,8 @@ class End(BaseModel):
 
     Attributes
     ----------
-    how : ``ended`` by itself, ``closed`` before the walltime, ``terminated`` by Slurm
+    how : ``ended`` by itself, ``closed`` before the walltime, ``terminated`` by Slurm, or
+        ``unreached``: the job had to go before it came to it
     code : exit code; negative for a signal
     errors : the end of what it wrote to standard error
     job : number of the Slurm job
@@ -91,7 +95,7 @@ class End(BaseModel):
 
     model_config = _STRICT
 
-    how: Literal["ended", "closed", "terminated"]
+    how: Literal["ended", "closed", "terminated", "unreached"]
     code: int
     errors: str
     job: int
@@ -104,6 +108,11 @@ class End(BaseModel):
     def settled(self) -> bool:
         """Whether nothing that Slurm may say changes it: done, wrong input, or unusable disk."""
         return self.how == "ended" and self.code in (0, 2, 3)
+
+
+def end_path(ends: Path, element: int, item: int) -> Path:
+    """Return the file in the folder `ends` that tells how an item ended."""
+    return ends / f"{element:06d}-{item:03d}.json"
 
 
 def write_work(path: Path, work: Work) -> None:

@@ -51,6 +51,9 @@ class ClientLimits:
         How long the end of a sample waits for a trainer that says nothing before it leaves its
         frames to the spool. The next samples of the process do not wait for that trainer until it
         has spoken again.
+    refused_seconds
+        How long a trainer must turn down this client's key, without giving a reason, until that is
+        an error. It is shorter than `welcome_seconds`, so that the first question tells it.
     rendezvous_seconds
         Longest wait for a trainer to appear for the first time.
     patience_seconds
@@ -67,6 +70,7 @@ class ClientLimits:
     memory_bytes: int = 128 << 20
     welcome_seconds: float = 5.0
     answer_seconds: float = 0.5
+    refused_seconds: float = 3.0
     rendezvous_seconds: float = 60.0
     patience_seconds: float = 3600.0
     beat_seconds: float = 1.0

@@ -8,7 +8,6 @@ a trainer that finds a larger epoch there stops.
 import os
 import secrets
 import socket
-import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,8 +17,10 @@ from typing import final
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from infra.errors import FencedError, StreamError, UserError, storage_errors
-from infra.files import flush_folder, locked, write_whole
+from infra.files import locked
 from infra.streaming.frames import StreamSpec
+from infra.streaming.keys import StreamKeys
+from infra.streaming.private import require_private_folder, write_private
 
 __all__ = ["Rendezvous", "check_epoch", "claim", "release"]
 
@@ -38,13 +39,15 @@ class Rendezvous:
     epoch
         Number of the trainer: 1, 2, 3, ...
     token
-        Secret that clients show. It keeps strangers out, and is not encrypted on the way.
+        Secret that clients show. It keeps strangers out; with `keys` it is encrypted on the way.
     host, pid
         Where the trainer runs.
     spool
         Folder for frames that it does not take at once; all clients see it.
     spool_limit
         Bytes that may lie there.
+    keys
+        By which clients get in where frames go over a network; None: they stay on this machine.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -56,6 +59,7 @@ class Rendezvous:
     pid: int
     spool: Path
     spool_limit: int
+    keys: StreamKeys | None = None
 
     @property
     def study(self) -> str:
@@ -91,15 +95,20 @@ class Rendezvous:
 
 
 def claim(
-    path: Path, spec: StreamSpec, endpoints: tuple[str, ...], spool: Path, spool_limit: int
+    path: Path,
+    spec: StreamSpec,
+    endpoints: tuple[str, ...],
+    spool: Path,
+    spool_limit: int,
+    keys: StreamKeys | None = None,
 ) -> Rendezvous:
     """Take over a stream: all clients turn to this process, and former trainers stop.
 
     Parameters
     ----------
     path
-        The file; its folder is made if it does not exist.
-    spec, endpoints, spool, spool_limit
+        The file; its folder is made if it does not exist, for its owner only.
+    spec, endpoints, spool, spool_limit, keys
         As in `Rendezvous`.
 
     Returns
@@ -112,10 +121,12 @@ def claim(
     UserError
         If the file belongs to another study.
     StorageFullError, StorageAccessError
-        If it cannot be written.
+        If it cannot be written, or others could read or replace the keys.
     """
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if keys is not None:
+        require_private_folder(path.parent)
     with locked(_lock(path)):
         former = Rendezvous.read(path) if path.exists() else None
         if former is not None and former.spec != spec:
@@ -132,6 +143,7 @@ def claim(
             pid=os.getpid(),
             spool=spool.absolute(),
             spool_limit=spool_limit,
+            keys=keys,
         )
         _write(path, made)
     return made
@@ -160,19 +172,7 @@ def check_epoch(path: Path, own: Rendezvous) -> None:
 def _write(path: Path, rendezvous: Rendezvous) -> None:
     """Replace the file, whole or not at all, readable by its owner only."""
     data = _adapter().dump_json(rendezvous, indent=1)
-    staged = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with storage_errors(path):
-        try:
-            file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                write_whole(file, data)
-                os.fsync(file)
-            finally:
-                os.close(file)
-            staged.replace(path)
-        finally:
-            staged.unlink(missing_ok=True)
-        flush_folder(path.parent)
+    write_private(path, data, secret=rendezvous.keys is not None)
 
 
 def _lock(path: Path) -> Path:

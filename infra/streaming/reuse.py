@@ -16,6 +16,7 @@ from typing import Any, final
 
 import zmq
 
+from infra.streaming.line import Line
 from infra.streaming.rendezvous import Rendezvous
 from infra.streaming.shared_memory import FrameSlots
 
@@ -29,7 +30,7 @@ type Connection = tuple[Rendezvous, tuple[int, int]]
 class _Spare:
     """The last connection that is not in use, and the last memory; at most one of each."""
 
-    socket: "zmq.Socket[bytes] | None" = None
+    line: Line | None = None
     connection: Connection | None = None
     slots: FrameSlots | None = None
     owner: int = field(default_factory=os.getpid)
@@ -38,11 +39,11 @@ class _Spare:
         """Let go of both; not in a forked process, to which they do not belong."""
         if self.owner != os.getpid():
             return
-        if self.socket is not None:
-            self.socket.close(linger=0)
+        if self.line is not None:
+            self.line.close()
         if self.slots is not None:
             self.slots.close()
-        self.socket = self.slots = None
+        self.line = self.slots = None
 
 
 @final
@@ -76,23 +77,22 @@ class Reuse:
             with self._lock:
                 self._silent.pop(path.absolute(), None)
 
-    def socket(self, connection: Connection) -> "zmq.Socket[bytes] | None":
-        """Return a socket that is connected so, None if nobody is there."""
+    def line(self, connection: Connection) -> Line | None:
+        """Return a line that is connected so, None if nobody is there."""
         with self._lock:
             spare = self._spare
-            if spare.socket is not None and spare.connection == connection:
-                socket, spare.socket = spare.socket, None
-                return socket
-        endpoints = connection[0].endpoints
-        return _connected(self.context, endpoints[0]) if endpoints else None
+            if spare.line is not None and spare.connection == connection:
+                line, spare.line = spare.line, None
+                return line
+        return Line(self.context, connection[0]) if connection[0].endpoints else None
 
-    def keep_socket(self, socket: "zmq.Socket[bytes]", connection: Connection) -> None:
-        """Keep a socket whose stream has ended, everything on it being answered."""
+    def keep_line(self, line: Line, connection: Connection) -> None:
+        """Keep a line whose stream has ended, everything on it being answered."""
         with self._lock:
             spare = self._spare
-            former, spare.socket, spare.connection = spare.socket, socket, connection
+            former, spare.line, spare.connection = spare.line, line, connection
         if former is not None:
-            former.close(linger=0)
+            former.close()
 
     def take_slots(self, n_values: int, memory: int) -> FrameSlots:
         """Return memory for frames.
@@ -121,18 +121,6 @@ class Reuse:
         """Close what is kept; the next stream begins anew."""
         with self._lock:
             self._spare.close()
-
-
-def _connected(context: "zmq.Context[Any]", endpoint: str) -> "zmq.Socket[bytes]":
-    socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
-    # Messages wait for a connection at the client, where they can go to the spool, not in ZeroMQ.
-    socket.setsockopt(zmq.IMMEDIATE, 1)
-    socket.setsockopt(zmq.SNDHWM, 0)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 20000)
-    socket.connect(endpoint)
-    return socket
 
 
 def process_reuse() -> Reuse:

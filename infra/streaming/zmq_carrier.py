@@ -19,6 +19,7 @@ import zmq
 from infra.errors import RomflowError, StreamError, UserError
 from infra.streaming.client import ClientLimits
 from infra.streaming.frames import Hello, Values, Verdict
+from infra.streaming.line import Line
 from infra.streaming.outbox import Outbox
 from infra.streaming.packets import Packet
 from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
@@ -80,7 +81,7 @@ class Carrier:
         size = 4 * (part[1] - part[0])
         self._batch = min(max(1, _BATCH_BYTES // size), _BATCH_FRAMES)
         self._outbox: Outbox
-        self._socket: zmq.Socket[bytes] | None = None
+        self._line: Line | None = None
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._signalled = self._flushing = self._stopping = self._ending_sent = False
@@ -159,18 +160,18 @@ class Carrier:
             self._leave()
 
     def _leave(self) -> None:
-        socket, self._socket = self._socket, None
-        if socket is None:
+        line, self._line = self._line, None
+        if line is None:
             return
         outbox = self._outbox
         # Nothing that is still on its way may be taken for an answer to the next stream.
         answered = (outbox.ended or outbox.complete) and not outbox.spooled
         once = self._hellos == 1 and self._endings <= 1
         if answered and once and outbox.trouble is None and not self._flushing:
-            self._reuse.keep_socket(socket, self._connection)
+            self._reuse.keep_line(line, self._connection)
         else:
             # Whatever matters has been answered or spooled.
-            socket.close(linger=0)
+            line.close()
 
     @property
     def _connection(self) -> tuple[Rendezvous, tuple[int, int]]:
@@ -179,9 +180,11 @@ class Carrier:
     def _turn(self) -> None:
         """Wait for something to do, and do it."""
         self._wait()
-        while self._socket is not None and not self._outbox.over:
+        if self._line is not None and self._line.is_refused(self._limits.refused_seconds):
+            self._look_again()
+        while self._line is not None and not self._outbox.over:
             try:
-                data = self._socket.recv(zmq.NOBLOCK)
+                data = self._line.socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 break
             message = unpack(data)
@@ -217,10 +220,13 @@ class Carrier:
         patient = paced and outbox.patient and not (self._blocked or self._flushing)
         poller = zmq.Poller()
         poller.register(self._read_end, zmq.POLLIN)
-        if self._socket is not None and not patient:
-            poller.register(self._socket, zmq.POLLIN | (zmq.POLLOUT if self._blocked else 0))
+        line = self._line
+        if line is not None and line.handshakes is not None:
+            poller.register(line.handshakes.socket, zmq.POLLIN)
+        if line is not None and not patient:
+            poller.register(line.socket, zmq.POLLIN | (zmq.POLLOUT if self._blocked else 0))
         ready = dict(poller.poll(math.ceil(1000 * due)))
-        if self._socket is not None and ready.get(self._socket, 0) & zmq.POLLOUT:
+        if line is not None and ready.get(line.socket, 0) & zmq.POLLOUT:
             self._blocked = False
         if self._signalled:
             with suppress(BlockingIOError):
@@ -230,32 +236,50 @@ class Carrier:
 
     def _join(self) -> None:
         """Turn to the trainer that the file names."""
-        if self._socket is not None:
-            self._socket.close(linger=0)
-            self._socket = None
+        self._drop_line()
         self._outbox.lost()
         self._ending_sent = False
         self._hello_said = -np.inf
-        self._socket = self._reuse.socket(self._connection)
-        if self._socket is not None:
+        self._line = self._reuse.line(self._connection)
+        if self._line is not None:
             self._say_hello()
+
+    def _drop_line(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
+
+    def _look_again(self) -> None:
+        """Look whether there are other keys by now, since these are refused."""
+        refused = self._rendezvous
+        self._read_again(self._stamp())
+        if self._rendezvous is refused and self._outbox.trouble is None:
+            self._drop_line()
+            self._outbox.refuse("its key is wrong or has expired")
 
     def _say_hello(self) -> None:
         known, own = self._rendezvous, self._hello
         told = self._send(
             Kind.HELLO, known.token, known.study, own.sample, own.attempt, dict(own.mu), own.seed,
-            *self._part, self._slots and self._slots.offer,
+            *self._part, self._offer,
         )  # fmt: skip
         if told:
             self._hello_said = time.monotonic()
             self._hellos += 1
 
+    @property
+    def _offer(self) -> tuple[str, int, int, bytes] | None:
+        """Memory that the trainer may read, where it is on this machine."""
+        if self._slots is None or self._rendezvous.keys is not None:
+            return None
+        return self._slots.offer
+
     def _send(self, kind: Kind, *values: object, parts: Sequence[np.ndarray] = ()) -> bool:
-        if self._socket is None:
+        if self._line is None:
             return False
         head = pack(kind, self._rendezvous.epoch, *values)
         try:
-            self._socket.send_multipart((head, *parts), zmq.NOBLOCK, copy=False)
+            self._line.socket.send_multipart((head, *parts), zmq.NOBLOCK, copy=False)
         except zmq.Again:
             self._blocked = True
             return False

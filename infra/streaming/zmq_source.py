@@ -16,8 +16,11 @@ import numpy as np
 import zmq
 
 from infra.errors import StorageAccessError, StreamError, storage_errors
+from infra.streaming.curve import new_keys, secure_server
 from infra.streaming.frames import Delivery, Hello, StreamSpec, Values, Verdict, frame_digest
 from infra.streaming.freed import FreedMemory
+from infra.streaming.gatekeeper import UNKNOWN, Gatekeeper
+from infra.streaming.keys import StreamKeys
 from infra.streaming.leftover_peer import LeftoverPeer
 from infra.streaming.leftovers import leftovers, lies_in_spool
 from infra.streaming.protocol import MALFORMED, Kind, Message, pack, unpack
@@ -25,6 +28,8 @@ from infra.streaming.reception import Reception
 from infra.streaming.recycled import RecycledArrays
 from infra.streaming.rendezvous import Rendezvous, check_epoch, claim, release
 from infra.streaming.source import ClientStatus, FrameSource, Ticket
+from infra.streaming.strangers import Report, Strangers, say_on_standard_error
+from infra.streaming.transport import Transport, listening_address
 from infra.streaming.zmq_peer import ZmqPeer, frame_vectors
 
 __all__ = ["ZmqSource"]
@@ -38,6 +43,9 @@ _AT_ONCE = 256
 _BYTES_AT_ONCE, _RECYCLED = 1 << 22, 1 << 26
 # Bytes of messages after which what was freed of them goes back to the system.
 _FREED = 1 << 23
+# The most that a client sends as one part of a message, beside a frame of the study: many small
+# frames together, and a margin. A stranger shall not have memory made for him.
+_PART, _MARGIN = 1 << 20, 1 << 16
 # Attempts of gone clients that are read at once; each has files open.
 _OPEN = 16
 
@@ -59,9 +67,12 @@ class ZmqSource(FrameSource):
         Folder for frames that wait; the clients' machines see it under the same path.
     spool_limit
         Bytes that may lie there.
+    transport
+        Whether clients are on this machine only (``local``), or elsewhere (``tcp``: encrypted, and
+        only for those that have the keys of the file).
     interface
-        Network address to listen on. The default serves clients on this machine only; ``*``
-        listens on all and advertises the host's name.
+        Network address to listen on; None: see `listening_address`. ``*`` listens on all and
+        advertises the host's name.
     silence
         Seconds without a sign of life after which a client's credits go to others. Beats pause
         while a solver holds Python's interpreter lock, and a client that was only slow loses
@@ -87,10 +98,13 @@ class ZmqSource(FrameSource):
         *,
         spool: Path,
         spool_limit: int = 10**10,
-        interface: str = "127.0.0.1",
+        transport: Transport = "local",
+        interface: str | None = None,
         silence: float = 10.0,
         verify: bool = False,
+        report: Report = say_on_standard_error,
     ) -> None:
+        address = listening_address(transport, interface)
         self._path = Path(rendezvous)
         self._spec = spec
         self._verify = verify
@@ -104,20 +118,26 @@ class ZmqSource(FrameSource):
         self._polling = False
         self._closed = False
         self._read_bytes = 0  # of frames, in this round
+        self._strangers = Strangers(report)
+        self._gatekeeper: Gatekeeper | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         # Credits bound what is under way, so that ZeroMQ need not; it would drop answers.
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, max(_PART, 4 * spec.n_values) + _MARGIN)
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._read_end, zmq.POLLIN)
         try:
-            with storage_errors(Path(spool)):
-                Path(spool).mkdir(parents=True, exist_ok=True)
-            self._own = claim(self._path, spec, (self._bind(interface),), Path(spool), spool_limit)
+            for folder in (self._path.parent, Path(spool)):
+                with storage_errors(folder):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            keys = self._guard() if transport == "tcp" else None
+            here = (self._bind(address),)
+            self._own = claim(self._path, spec, here, Path(spool), spool_limit, keys)
         except BaseException:
             self._free()
             raise
@@ -187,10 +207,21 @@ class ZmqSource(FrameSource):
             self._free()
 
     def _free(self) -> None:
+        if self._gatekeeper is not None:
+            self._gatekeeper.stop_listening()
         self._socket.close(linger=1000)
+        if self._gatekeeper is not None:
+            self._gatekeeper.close()
         self._context.term()
         os.close(self._read_end)
         os.close(self._write_end)
+
+    def _guard(self) -> StreamKeys:
+        """Let only those in that have the keys which are returned; before listening."""
+        keys, own = new_keys(self._path.with_name(f"{self._path.name}.key"))
+        secure_server(self._socket, own)
+        self._gatekeeper = Gatekeeper(self._socket, keys, self._strangers)
+        return keys
 
     def _bind(self, interface: str) -> str:
         """Listen; return the address under which clients reach this source."""
@@ -201,9 +232,15 @@ class ZmqSource(FrameSource):
                 f"Expected a network address of this machine; received {interface!r} ({error}). "
                 "Use `*` for all of them."
             ) from error
-        host = network.gethostname() if interface == "*" else interface
+        # The name of an interface means nothing elsewhere: its address does.
+        host = network.gethostname() if interface == "*" else self._listening.rpartition(":")[0]
         # No Unix socket beside it: ZeroMQ is the slower there, see `benchmarks/online.py`.
         return f"tcp://{host}:{port}"
+
+    @property
+    def _listening(self) -> str:
+        """Address and port on which the socket listens."""
+        return self._socket.getsockopt_string(zmq.LAST_ENDPOINT).removeprefix("tcp://")
 
     def _round(self) -> list[tuple[Ticket, Delivery]]:
         """Read, pass on and answer once."""
@@ -258,7 +295,7 @@ class ZmqSource(FrameSource):
         peer = self._peers.get(identity)
         try:
             if kind == Kind.HELLO:
-                self._greet(identity, message)
+                self._greet(identity, message, parts[0])
             elif peer is None or peer.session is None:
                 self._tell(identity, Kind.STALE, "hello")
             else:
@@ -267,10 +304,13 @@ class ZmqSource(FrameSource):
         except MALFORMED as error:
             self._tell(identity, Kind.REFUSED, f"its message cannot be read ({error})")
 
-    def _greet(self, identity: bytes, message: Message) -> None:
+    def _greet(self, identity: bytes, message: Message, sender: zmq.Frame) -> None:
         token, study, sample, attempt, mu, seed, start, stop, shared = message[2:]
-        if not compare_digest(str(token), self._own.token) or study != self._spec.study:
-            self._tell(identity, Kind.REFUSED, "it is of another study, or of another run")
+        if not compare_digest(str(token), self._own.token):
+            self._strangers.note(_address_of(sender), "its token is wrong or has expired")
+            self._tell(identity, Kind.REFUSED, "its token is wrong, or of another run")
+        elif study != self._spec.study:
+            self._tell(identity, Kind.REFUSED, "it is of another study")
         elif not (0 <= sample < self._spec.n_samples and 0 <= start < stop <= self._spec.n_values):
             self._tell(identity, Kind.REFUSED, "its sample or its part is outside the study")
         else:
@@ -279,7 +319,7 @@ class ZmqSource(FrameSource):
                 peer = self._peers[identity] = ZmqPeer(identity, (start, stop))
             elif peer.session is None:
                 peer.begin()
-            peer.share(shared)
+            peer.share(shared if self._own.keys is None else None)
             hello = Hello(int(sample), int(attempt), mu, int(seed))
             self._reception.hello(peer, hello)
 
@@ -332,3 +372,11 @@ class ZmqSource(FrameSource):
         if self._polling:
             self._polling = False
             os.write(self._write_end, b"\0")
+
+
+def _address_of(part: zmq.Frame) -> str:
+    """Return where a message has come from."""
+    try:
+        return str(part.get("Peer-Address"))
+    except zmq.ZMQError:
+        return UNKNOWN

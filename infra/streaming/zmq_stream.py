@@ -63,7 +63,9 @@ class ZmqStream(FrameStream):
         owner = Owner(found.study, found.spec.n_values, hello, place)
         self._spool = Spool(found.spool, found.spool_limit, owner)
         self._path, self._epoch, self._reuse = rendezvous, found.epoch, process_reuse()
-        self._slots = _slots(place[1] - place[0], limits, self._reuse)
+        # Behind keys the trainer may be on another machine, and reads nothing here.
+        shared = found.keys is None
+        self._slots = _slots(place[1] - place[0], limits, self._reuse) if shared else None
         self._carrier = Carrier(rendezvous, found, hello, place, limits, self._reuse, self._slots)
         self._outbox = Outbox(
             Ending(sample, attempt, complete=False),

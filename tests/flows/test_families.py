@@ -8,9 +8,12 @@ import pytest
 import yaml
 from prefect.exceptions import ParameterTypeError
 
+from flows.build_rom import build_rom
 from flows.families import FAMILIES, Family, family_of
 from flows.generate import FLOWS
+from flows.slurm_profile import load_profile
 from flows.study import Study, load_study, shipped_studies
+from flows.train import train_surrogate_online
 from infra.errors import UserError
 from solvers.problems import PROBLEMS
 
@@ -54,8 +57,20 @@ def test_each_flow_is_deployed_under_its_name() -> None:
     deployed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     functions = [f"flows/generate.py:{name.replace('-', '_')}" for name in FAMILIES]
     models = ["flows/train.py:train_surrogate_online", "flows/build_rom.py:build_rom"]
-    assert [one["entrypoint"] for one in deployed] == functions + models
-    assert {one["name"] for one in deployed} == {"local"}
+    here = [one["entrypoint"] for one in deployed if one["name"] == "local"]
+    assert here == functions + models
+    assert {one["name"] for one in deployed} == {"local", "slurm"}
+
+
+def test_what_is_deployed_for_slurm_takes_the_profile_that_it_is_given() -> None:
+    deployed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+    there = [one for one in deployed if one["name"] == "slurm"]
+    flows = (FLOWS["generate-ns-data"], train_surrogate_online, build_rom)
+    assert len(there) == len(flows)
+    for one, flow in zip(there, flows, strict=True):
+        assert one["entrypoint"].endswith(f":{flow.fn.__name__}")
+        assert flow.validate_parameters(one["parameters"])["profile"] == "slurm"
+    assert load_profile("slurm").kind == "slurm"
 
 
 def received(flow: str, **given: Any) -> Study:

@@ -190,7 +190,8 @@ def test_shipped_trainings_are_valid_and_bear_their_files_names() -> None:
         ("training.passes=0", "passes"),
         ("model.mode=recurrent", "autoregressive"),
         ("study.time=1", "study"),
-        ("study.run.profile=slurm", "one machine"),
+        ("study.run.profile=slrum", "one of dask-slurm, dask, local, slurm"),
+        ("trainer_profile=dask", "kind local or slurm"),
     ],
 )
 def test_a_wrong_setting_is_named_with_what_was_meant(folder: Any, change: str, word: str) -> None:

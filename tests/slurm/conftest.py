@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,25 @@ class Site:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Start a command; it is killed at the end of the block, if it has not ended."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=self.folder,
+            env={k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            # Tests in the background may ignore SIGINT; a terminal's commands do not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def submit(self, name: str, *, slow: bool = False, **keys: Any) -> None:
         self.romflow("submit", self.study(name, slow=slow), "--profile", self.profile(**keys))
 
@@ -110,7 +131,8 @@ class Site:
         return int(array["job"])
 
     def events(self, name: str) -> list[str]:
-        lines = (self.root(name) / "slurm" / "events.jsonl").read_text().splitlines()
+        path = self.root(name) / "slurm" / "events.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line)["event"] for line in lines]
 
     def logs(self, name: str) -> str:
@@ -139,6 +161,11 @@ class Site:
                 found.append(process)
         return found
 
+    def ranks(self, name: str) -> list[psutil.Process]:
+        """Return the MPI ranks that compute samples of a dataset."""
+        found = self.solvers(name)
+        return [p for p in found if p.name().startswith("python") and "solvers" in p.cmdline()]
+
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[LocalSlurm]:
@@ -148,7 +175,7 @@ def slurm() -> Iterator[LocalSlurm]:
         (pytest.fail if "CI" in os.environ else pytest.skip)(words)
     install()
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # short: it holds a socket
-    made = LocalSlurm(folder)
+    made = LocalSlurm(folder, watched=True)
     try:
         made.start()
         yield made

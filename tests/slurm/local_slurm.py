@@ -36,10 +36,10 @@ SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2,sched_min_interval=0
-JobAcctGatherType=jobacct_gather/none
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 JobRequeue=1
@@ -51,6 +51,18 @@ MinJobAge=300
 SlurmctldTimeout=60
 SlurmdTimeout=8
 MessageTimeout=10
+"""
+# Without cgroups Slurm itself looks at what jobs use, each second.
+_WATCHED = """\
+SelectTypeParameters=CR_CPU_Memory
+DefMemPerCPU=2000
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
+"""
+_UNWATCHED = """\
+SelectTypeParameters=CR_CPU
+JobAcctGatherType=jobacct_gather/none
 """
 
 
@@ -71,11 +83,14 @@ class LocalSlurm:
     ----------
     folder : for everything that they write; its path must be short, for it holds a socket
     nodes, cpus : number of virtual nodes, and of processors that each of them claims to have
+    watched : whether jobs that take more memory than they have asked for are killed
     """
 
-    def __init__(self, folder: Path, nodes: int = 2, cpus: int = 2) -> None:
+    def __init__(
+        self, folder: Path, nodes: int = 2, cpus: int = 2, *, watched: bool = False
+    ) -> None:
         self.folder, self.nodes = folder, tuple(f"n{i + 1}" for i in range(nodes))
-        self._cpus = cpus
+        self._cpus, self._watched = cpus, watched
 
     @property
     def variables(self) -> dict[str, str]:
@@ -180,6 +195,7 @@ class LocalSlurm:
         key.write_bytes(secrets.token_bytes(1024))
         ports, host = _free_ports(len(self.nodes) + 1), socket.gethostname().partition(".")[0]
         lines = [_CONF.format(folder=self.folder, host=host, port=ports[0])]
+        lines.append(_WATCHED if self._watched else _UNWATCHED)
         for node, port in zip(self.nodes, ports[1:], strict=True):
             lines.append(
                 f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
@@ -187,6 +203,9 @@ class LocalSlurm:
             )
         lines.append("PartitionName=main Nodes=ALL Default=YES MaxTime=02:00:00 State=UP\n")
         lines.append("PartitionName=short Nodes=ALL MaxTime=00:10:00 State=UP\n")
+        # Its jobs send those of the others back into the queue.
+        urgent = "MaxTime=00:10:00 PriorityTier=10 PreemptMode=OFF"
+        lines.append(f"PartitionName=urgent Nodes=ALL {urgent} State=UP\n")
         (self.folder / "slurm.conf").write_text("".join(lines))
 
     def _environment(self) -> dict[str, str]:

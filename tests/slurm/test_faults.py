@@ -17,6 +17,18 @@ from infra.lifeline import end_with_standard_input
 end_with_standard_input()
 time.sleep(75)
 """
+# Takes 400 MB; the first time it waits to be killed for it.
+HOG = """
+import os, threading
+from pathlib import Path
+from infra.lifeline import end_with_standard_input
+end_with_standard_input()
+taken = bytearray(os.urandom(1 << 20)) * 400
+tried = Path(__file__).with_name("tried")
+if not tried.exists():
+    tried.touch()
+    threading.Event().wait()
+"""
 
 
 def complete(site: Any, expected: Any, name: str) -> None:
@@ -42,6 +54,18 @@ def test_a_requeued_chunk_goes_on(site: Any, expected: Any) -> None:
     site.until_started("again")
     site.slurm.output("scontrol", "requeue", f"{site.array('again')}_0")
     complete(site, expected, "again")
+    assert "requeued" in site.events("again")
+
+
+def test_chunks_that_make_room_for_urgent_jobs_go_on_behind_them(site: Any, expected: Any) -> None:
+    site.submit("polite", slow=True)
+    site.until_started("polite", 2)
+    words = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null", "--wrap=true"]
+    urgent = site.slurm.output("sbatch", "--parsable", *words).strip()
+    complete(site, expected, "polite")
+    assert site.events("polite").count("requeued") == 2
+    state = site.slurm.output("squeue", "-h", "--states=all", f"--jobs={urgent}", "-o", "%T")
+    assert state.strip() == "COMPLETED"
 
 
 def test_the_chunks_of_a_node_that_dies_are_computed_elsewhere_or_when_it_is_back(
@@ -53,6 +77,7 @@ def test_the_chunks_of_a_node_that_dies_are_computed_elsewhere_or_when_it_is_bac
     site.until(lambda: "n2" in site.slurm.output("sinfo", "-h", "-t", "down", "-o", "%N"), "down")
     site.slurm.start_node("n2")
     complete(site, expected, "node")
+    assert {"requeued", "node_fail"} & set(site.events("node"))
     assert site.slurm.wait_for(lambda: site.slurm.idle() == 2, "both nodes")
 
 
@@ -108,3 +133,13 @@ def test_walltime_is_raised_once_for_a_job_that_needs_more(site: Any) -> None:
     assert (result.code, result.final) == (0, False)
     text = (site.folder / "state" / "events.jsonl").read_text()
     assert "again with 00:02:00" in text
+
+
+def test_memory_is_raised_once_for_a_job_that_needs_more(site: Any) -> None:
+    (site.folder / "hog.py").write_text(HOG)
+    profile = load_profile(site.profile(memory="300M", setup=[f"export PYTHONPATH={site.folder}"]))
+    cluster = SlurmCluster(profile, site.folder / "state")
+    result = cluster.run_alone(["hog"], site.folder / "job.log")
+    assert (result.code, result.final) == (0, False)
+    text = (site.folder / "state" / "events.jsonl").read_text()
+    assert "ran out of memory; again with 600 MiB" in text

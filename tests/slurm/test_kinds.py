@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slurm
 KINDS: dict[str, dict[str, Any]] = {
     "slurm": {},
     "dask": {"workers": 2},
-    "dask-slurm": {"workers": 2, "memory": "1G"},
+    "dask-slurm": {"workers": 2, "memory": "2G"},
 }
 
 
@@ -70,7 +70,7 @@ def test_a_launcher_of_another_mpi_is_noticed(site: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "expected_text"),
     [
-        ("partition", "man", "one of main, short"),
+        ("partition", "man", "one of main, short, urgent"),
         ("walltime", "03:00:00", "at most 2:00:00 in partition main"),
         ("ranks", 3, "at most 2 on 1 nodes"),
         ("nodes", 3, "at most 2 in partition main"),

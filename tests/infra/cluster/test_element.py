@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from infra.cluster.element import UNFINISHED
+from infra.cluster.journal import Journal
 from infra.cluster.launcher import Launcher
 from infra.cluster.work import End, Work, WorkItem, read_end, write_work
 
@@ -52,7 +53,11 @@ class Site:
             for n, words in enumerate(arguments)
         ]
         work = Work(
-            launcher=Launcher(), grace=grace, elements=((), tuple(items)), ends=self.folder / "ends"
+            launcher=Launcher(),
+            grace=grace,
+            elements=((), tuple(items)),
+            ends=self.folder / "ends",
+            journal=self.folder / "events.jsonl",
         )
         write_work(self.folder / "work.json", work)
         return work
@@ -124,10 +129,8 @@ def test_a_warning_lets_the_present_sample_be_committed_and_no_other_begin(site:
     assert process.wait(DEADLINE) == UNFINISHED
     assert (site.folder / "done-0").exists()
     assert not (site.folder / "done-1").exists()
-    for item in (0, 1):
-        end = site.end(item)
-        assert end is not None
-        assert end.how == "closed"
+    ends = [site.end(item) for item in (0, 1)]
+    assert [end.how for end in ends if end] == ["closed", "unreached"]
     assert not (site.folder / "1.jsonl").exists()
 
 
@@ -188,6 +191,39 @@ def test_a_requeued_element_goes_on_and_does_nothing_twice(site: Site) -> None:
     assert (site.folder / "0.jsonl").read_text().count("finished") == 1
     ends = [site.end(item) for item in (0, 1)]
     assert [e.restart for e in ends if e] == [0, 1]
+    (event,) = Journal(site.folder / "events.jsonl").read()
+    assert event["event"] == "requeued"
+    assert "job 7 with chunk 0, 1 was requeued: it had been asked to go" in event["text"]
+
+
+def test_an_element_that_was_lost_with_its_node_is_told_so(site: Site) -> None:
+    site.write(("1", "0"))
+    process = site.start()
+    site.wait_for("started")
+    process.kill()
+    process.wait()
+    site.allow(0)
+    assert site.start(restart=1).wait(DEADLINE) == 0
+    (event,) = Journal(site.folder / "events.jsonl").read()
+    assert "it had vanished with its node" in event["text"]
+
+
+def test_chunks_before_and_behind_a_crash_have_ends_of_their_own(site: Site) -> None:
+    site.write(("1", "0"), ("0", "1"), ("1", "0"))
+    site.allow(0)
+    assert site.start().wait(DEADLINE) == UNFINISHED
+    ends = [site.end(item) for item in range(3)]
+    assert [(e.how, e.code) for e in ends if e] == [("ended", 0), ("ended", 1), ("ended", 0)]
+
+
+def test_chunks_whose_turn_does_not_come_are_told_from_the_one_that_was_ended(site: Site) -> None:
+    site.write(("1", "0"), ("1", "0"), ("1", "0"))
+    process = site.start()
+    site.wait_for("started")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(DEADLINE) == UNFINISHED
+    ends = [site.end(item) for item in range(3)]
+    assert [e.how for e in ends if e] == ["terminated", "unreached", "unreached"]
 
 
 def test_an_element_without_its_work_says_what_is_missing(site: Site) -> None:

@@ -1,14 +1,18 @@
 """Ends of jobs are told apart, and each is answered as it deserves."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.cluster.arrays import Array
+from infra.cluster.launcher import Launcher
 from infra.cluster.policy import Attempt, advice, next_attempt
 from infra.cluster.resources import Limits, Resources
-from infra.cluster.states import Outcome, outcome_of
-from infra.cluster.work import End
+from infra.cluster.slurm_commands import Queue
+from infra.cluster.states import Outcome, outcome_in_turn, outcome_of
+from infra.cluster.work import End, Work
 
 FIRST = Attempt(Resources(600, 1000))
 
@@ -125,3 +129,53 @@ def test_any_sequence_of_ends_without_progress_comes_to_an_end() -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_each_end_comes_with_something_to_do(outcome: Outcome) -> None:
     assert advice(outcome, FIRST).endswith(".")
+
+
+def test_a_chunk_whose_job_had_to_go_before_its_turn_gets_a_job_of_its_own() -> None:
+    for state in ("FAILED", "TIMEOUT", "OUT_OF_MEMORY", "COMPLETED", None):
+        assert outcome_of(state, end("unreached", -1)) is Outcome.UNREACHED
+    second = following(Outcome.UNREACHED, FIRST)
+    assert second is not None
+    assert second.alone
+    assert second.resources == FIRST.resources
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED", "CANCELLED"])
+def test_what_befalls_a_whole_job_from_outside_befalls_all_its_chunks(state: str) -> None:
+    outcome = outcome_of(state, None)
+    assert outcome_in_turn(state, [end(), None, None]) is outcome
+    assert outcome_of(state, end("unreached", -1)) is outcome
+
+
+@pytest.mark.parametrize("state", ["TIMEOUT", "OUT_OF_MEMORY", "FAILED"])
+def test_only_the_chunk_at_which_a_job_died_has_met_its_fault(state: str) -> None:
+    outcome = outcome_of(state, None)
+    assert outcome_in_turn(state, [None]) is outcome
+    assert outcome_in_turn(state, [end(code=0), None]) is outcome
+    assert outcome_in_turn(state, [None, None]) is Outcome.UNREACHED
+    assert outcome_in_turn(state, [None, end(code=0)]) is Outcome.DONE
+
+
+def test_each_chunk_of_a_job_has_an_outcome_of_its_own() -> None:
+    assert outcome_in_turn("FAILED", [end(code=0), end(code=1)]) is Outcome.CRASHED
+    assert outcome_in_turn("FAILED", [end(code=1), end(code=0)]) is Outcome.DONE
+    assert outcome_in_turn("RUNNING", [end(code=1), None]) is None
+
+
+@pytest.mark.parametrize(
+    ("printed", "outcome"),
+    [
+        ("slurmstepd-n1: error: Exceeded job memory limit", Outcome.OUT_OF_MEMORY),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch", Outcome.OUT_OF_MEMORY),
+        ("Segmentation fault", Outcome.CRASHED),
+    ],
+)
+def test_a_job_that_was_killed_for_memory_is_known_by_what_slurm_printed(
+    tmp_path: Path, printed: str, outcome: Outcome
+) -> None:
+    """Without control groups Slurm calls such a job FAILED."""
+    work = Work(launcher=Launcher(), grace=5, elements=(), ends=tmp_path / "ends")
+    (tmp_path / "job-1-2.out").write_text(printed)
+    array, queue = Array(job=7, first=1000, count=5), Queue({(7, 2): "FAILED"}, {})
+    assert array.outcome(queue, work, 1002) == (outcome, None)
+    assert array.outcome(Queue({(7, 3): "FAILED"}, {}), work, 1003) == (Outcome.CRASHED, None)

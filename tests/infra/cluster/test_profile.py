@@ -14,6 +14,8 @@ from infra.cluster.resources import (
     seconds_of,
     time_text,
 )
+from infra.cluster.slurm_commands import Partition
+from infra.cluster.slurm_limits import jobs_at_once
 
 
 def refused(**keys: Any) -> str:
@@ -143,3 +145,44 @@ def test_nobody_gets_more_than_there_is_nor_less_than_before() -> None:
 )
 def test_limits_are_read_as_slurm_writes_them(text: str, seconds: int | None) -> None:
     assert limit_of(text) == seconds
+
+
+@pytest.mark.parametrize("value", ["auto", 1, 40])
+def test_chunks_are_packed_as_the_profile_says(value: int | str) -> None:
+    assert Profile.model_validate({"kind": "slurm", "pack": value}).pack == value
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "all", 10_001])
+def test_another_way_to_pack_is_refused_in_one_sentence(value: Any) -> None:
+    message = refused(kind="slurm", pack=value)
+    assert f"expected auto or a number from 1 to 10000, received {value!r}" in message
+    assert message.count("pack") == 1
+
+
+def test_only_jobs_of_slurm_are_packed() -> None:
+    assert "pack: expected none" in refused(kind="dask-slurm", pack=2)
+
+
+def partition(nodes: int, cpus: int | None) -> Partition:
+    return Partition("main", "infinite", nodes, cpus, 4000, default=True, up=True)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "keys", "ranks", "jobs"),
+    [
+        (10, 32, {}, 2, 160),
+        (10, 32, {}, 5, 60),
+        (10, 32, {"throttle": 7}, 2, 7),
+        (10, 32, {"nodes": 2}, 64, 5),
+        (10, None, {}, 2, 10),
+    ],
+)
+def test_the_room_of_a_partition_is_told_in_jobs(
+    nodes: int, cpus: int | None, keys: dict[str, int], ranks: int, jobs: int
+) -> None:
+    profile = Profile.model_validate({"kind": "slurm", **keys})
+    assert jobs_at_once([partition(nodes, cpus)], profile, ranks) == jobs
+
+
+def test_no_room_is_known_without_a_partition() -> None:
+    assert jobs_at_once([], Profile(kind="slurm"), 2) is None

@@ -13,6 +13,7 @@ from infra.streaming.client import ClientLimits, FrameStream, connect
 from infra.streaming.frames import StreamSpec
 from infra.streaming.memory import MemoryLink
 from infra.streaming.testing import SmallLedger
+from infra.streaming.transport import Transport
 from infra.streaming.zmq_source import ZmqSource
 
 LIMITS = ClientLimits(beat_seconds=0.05, idle_seconds=0.02, welcome_seconds=20.0)
@@ -33,15 +34,19 @@ def ledger(spec: StreamSpec) -> SmallLedger:
 class ZmqLink:
     """Both ends of one study over sockets, as `MemoryLink` is in memory."""
 
-    def __init__(self, spec: StreamSpec, folder: Path, limits: ClientLimits) -> None:
+    def __init__(
+        self, spec: StreamSpec, folder: Path, limits: ClientLimits, transport: Transport = "local"
+    ) -> None:
         self.spec = spec
+        self.transport: Transport = transport
         self.folder = folder
         self.limits = limits
         self.sources: list[ZmqSource] = []
 
     def source(self) -> ZmqSource:
         path, spool = self.folder / "rendezvous.json", self.folder / "spool"
-        self.sources.append(ZmqSource(path, self.spec, spool=spool))
+        places: dict[str, Any] = {"transport": self.transport, "interface": "127.0.0.1"}
+        self.sources.append(ZmqSource(path, self.spec, spool=spool, **places))
         return self.sources[-1]
 
     def connect(self, sample: int, **options: Any) -> FrameStream:
@@ -49,7 +54,7 @@ class ZmqLink:
         return connect(path, sample, **({"limits": self.limits} | options))
 
 
-@pytest.fixture(params=["memory", "sockets", "shared-memory"])
+@pytest.fixture(params=["memory", "sockets", "shared-memory", "encrypted"])
 def link(
     request: pytest.FixtureRequest, spec: StreamSpec, tmp_path: Path
 ) -> Iterator[MemoryLink | ZmqLink]:
@@ -58,7 +63,8 @@ def link(
         yield MemoryLink(spec)
         return
     shared = 1 if request.param == "shared-memory" else None
-    link = ZmqLink(spec, tmp_path, replace(LIMITS, shared_bytes=shared))
+    transport: Transport = "tcp" if request.param == "encrypted" else "local"
+    link = ZmqLink(spec, tmp_path, replace(LIMITS, shared_bytes=shared), transport)
     yield link
     for source in link.sources:
         source.close()

@@ -1,0 +1,113 @@
+"""Faults that a flow meets while it waits for its jobs, and a disk that gets full under them."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.plan import prepare
+from flows.study import load_study
+
+pytestmark = pytest.mark.slurm
+MEBIBYTE = 1 << 20
+
+
+def whole(site: Any, expected: Any, name: str) -> None:
+    """All samples are there, once, and nothing runs any more."""
+    assert site.checksums(name) == expected[True]
+    assert site.logs(name).count('"committed"') == 4
+    site.until(lambda: not site.solvers(name), "the end of all processes")
+
+
+def words(site: Any, name: str, **keys: Any) -> list[str]:
+    study = site.study(name, slow=True)
+    return ["run", "generate-ns-data", "--study", study, "--profile", site.profile(**keys)]
+
+
+def test_a_controller_that_is_away_is_waited_for_and_this_is_told(site: Any, expected: Any) -> None:
+    with site.started(*words(site, "away")) as flow:
+        site.until_started("away")
+        site.slurm.stop_controller()
+        try:
+            site.until(lambda: "waited" in site.events("away"), "somebody who notices")
+        finally:
+            site.slurm.start_controller()
+        assert flow.wait(400.0) == 0
+    whole(site, expected, "away")
+
+
+def test_the_chunks_of_a_dask_worker_that_is_killed_are_computed_by_others(
+    site: Any, expected: Any
+) -> None:
+    keys = {"kind": "dask-slurm", "workers": 2, "memory": "2G"}
+    with site.started(*words(site, "worker", **keys)) as flow:
+        site.until_started("worker", 2)
+        rank = next(p for p in site.solvers("worker") if "-m solvers" in " ".join(p.cmdline()))
+        worker = next(p for p in rank.parents() if "distributed" in " ".join(p.cmdline()))
+        os.kill(worker.pid, signal.SIGKILL)
+        assert flow.wait(400.0) == 0
+    whole(site, expected, "worker")
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """Put a file system of its own below a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this container may not mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Take all the room that is left."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(MEBIBYTE // 16))
+        except OSError:
+            return
+
+
+def ended(site: Any, name: str) -> bool:
+    """Tell whether a submission has no job left, whatever it could write down."""
+    return not site.slurm.output("squeue", "-h") and bool(site.jobs(name)["finisher"])
+
+
+def test_a_disk_that_gets_full_ends_a_study_which_goes_on_when_there_is_room(
+    site: Any, expected: Any
+) -> None:
+    with small_disk(site.folder / "out", "64m"):
+        site.submit("full", slow=True)
+        site.until_started("full")
+        fill(site.folder / "out" / "filler")
+        site.until(lambda: ended(site, "full"), "the end of all jobs")
+        (site.folder / "out" / "filler").unlink()
+        site.submit("full", slow=True)
+        site.until_ended("full")
+        assert site.stage("full") == "done"
+        whole(site, expected, "full")
+
+
+def test_a_quota_is_told_and_what_met_it_is_not_tried_again(site: Any, expected: Any) -> None:
+    """Here only what is being computed has no room: whoever writes about it has."""
+    prepare(load_study(site.study("quota", slow=True)))
+    with small_disk(site.root("quota") / "staging", "16k"):
+        site.submit("quota", slow=True)
+        site.until_ended("quota")
+    assert site.stage("quota") == "incomplete"
+    told = site.romflow("status", str(site.root("quota")), code=1)
+    assert site.events("quota").count("storage") == 2
+    assert "could not use the storage; it is not tried again" in told
+    site.submit("quota", slow=True)
+    site.until_ended("quota")
+    assert site.stage("quota") == "done"
+    whole(site, expected, "quota")
