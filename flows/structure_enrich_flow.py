@@ -25,7 +25,7 @@ __all__ = ["enrich_structure_rom"]
 def enrich_structure_rom(
     name: str,
     mu: dict[str, float],
-    registry: Path,
+    registry: Path = Path("models"),
     tolerance: float | None = None,
     budget: int | None = None,
 ) -> State[dict[str, Any]]:

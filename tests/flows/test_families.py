@@ -56,7 +56,12 @@ def test_a_study_of_another_family_is_refused_with_the_right_command() -> None:
 def test_each_flow_is_deployed_under_its_name() -> None:
     deployed = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     functions = [f"flows/generate.py:{name.replace('-', '_')}" for name in FAMILIES]
-    models = ["flows/train.py:train_surrogate_online", "flows/build_rom.py:build_rom"]
+    models = [
+        "flows/train.py:train_surrogate_online",
+        "flows/build_rom.py:build_rom",
+        "flows/structure_flow.py:build_structure_rom",
+        "flows/structure_enrich_flow.py:enrich_structure_rom",
+    ]
     here = [one["entrypoint"] for one in deployed if one["name"] == "local"]
     assert here == functions + models
     assert {one["name"] for one in deployed} == {"local", "slurm"}
