@@ -26,7 +26,8 @@ lint: setup
 bench: setup
 	@missed=; for script in ns_throughput solver_share schaefer_turek ghia taylor_green kill_resume \
 	    sequences sequences_other chunks bandit skr recycling ordering online online_offline \
-	    online_faults breed local_bases rom_data rom_service enrichment fmu cubature rom_structures; do \
+	    online_faults breed local_bases rom_data rom_service enrichment fmu cubature rom_structures \
+	    submission slurm_throughput slurm_faults scaling; do \
 	  $(BIN)/python benchmarks/$$script.py $(BENCH) || missed="$$missed $$script"; done; \
 	test -z "$$missed" || { echo "targets missed in:$$missed"; exit 1; }
 

@@ -1,0 +1,148 @@
+"""What chunks cost: their start, their samples one by one, their end, alone and side by side."""
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, final
+
+import numpy as np
+from _report import cores
+
+from flows.plan import Chunk, prepare
+from flows.study import load_study
+from infra.cluster import LocalCluster
+
+__all__ = ["Bare", "ChunkCosts", "chunk_costs", "one_round", "warm_up", "write_study"]
+
+# The chunks of a round as values of JSON.
+type Bare = list[list[dict[str, Any]]]
+
+
+@final
+@dataclass(frozen=True)
+class ChunkCosts:
+    """Seconds.
+
+    Attributes
+    ----------
+    samples : from one commit to the next, the first of a chunk left out
+    startup : from the job's start to where the first sample begins; its set-up is in it
+    ending : from the last commit to the end of the job
+    speeds : of each of 1, 2, ... jobs side by side, one for each core, over that of one alone
+    """
+
+    samples: tuple[float, ...]
+    startup: float
+    ending: float
+    speeds: tuple[float, ...]
+
+
+@final
+@dataclass(frozen=True)
+class _Timed:
+    """One chunk."""
+
+    samples: tuple[float, ...]
+    startup: float
+    ending: float
+
+
+def warm_up(folder: Path, settings: dict[str, Any]) -> None:
+    """Run a first chunk: it compiles its forms."""
+    _side_by_side(folder, settings, "warm", 2, 1)
+
+
+def one_round(folder: Path, settings: dict[str, Any], number: int, samples: int) -> Bare:
+    """Run bare chunks, without any flow: one alone, then 2, ... side by side, one for each core.
+
+    Parameters
+    ----------
+    folder, settings : of the study, without samples and places
+    number : of the round
+    samples : of each chunk
+
+    Returns
+    -------
+    list of list of dict
+        For each number of chunks side by side the chunks, with the fields of `ChunkCosts`.
+    """
+    return [
+        [asdict(c) for c in _side_by_side(folder, settings, f"bare{number}-{k}", samples, k)]
+        for k in range(1, cores() + 1)
+    ]
+
+
+def chunk_costs(rounds: Sequence[Bare]) -> ChunkCosts:
+    """Put the rounds together."""
+    alone = [chunk for bare in rounds for chunk in bare[0]]
+    each = [seconds for chunk in alone for seconds in chunk["samples"]]
+    speeds = [1.0]
+    for place in range(1, len(rounds[0])):
+        slowed = [s for bare in rounds for chunk in bare[place] for s in chunk["samples"]]
+        speeds.append(min(fmean(each) / fmean(slowed), 1.0))
+    return ChunkCosts(
+        samples=tuple(each),
+        startup=fmean(chunk["startup"] for chunk in alone),
+        ending=fmean(chunk["ending"] for chunk in alone),
+        speeds=tuple(speeds),
+    )
+
+
+def write_study(
+    folder: Path, settings: dict[str, Any], name: str, samples: int, **run: Any
+) -> Path:
+    """Write a study that puts everything below the folder; return its file."""
+    data = {
+        **settings,
+        "name": name,
+        "sampling": {**settings["sampling"], "samples": samples},
+        "run": {**settings["run"], **run},
+        "output": str(folder / "out"),
+        "catalog": str(folder / "catalog"),
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(json.dumps(data))  # JSON is YAML
+    return path
+
+
+def _events(log: Path) -> list[dict[str, Any]]:
+    """Return what a chunk has told."""
+    lines = [line for line in log.read_text().splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in lines]
+
+
+def _side_by_side(
+    folder: Path, settings: dict[str, Any], name: str, samples: int, count: int
+) -> list[_Timed]:
+    """Run so many chunks at once, each of so many samples."""
+    file = write_study(folder, settings, name, samples * count, chunk_size=samples)
+    study = load_study(str(file))
+    chunks = prepare(study).chunks
+    spans: list[tuple[float, float]] = [(0.0, 0.0)] * count
+
+    def run(place: int) -> None:
+        begun = time.time()
+        result = LocalCluster().run(["solvers", str(chunks[place].job)], 1, chunks[place].log)
+        if result.code:
+            raise SystemExit(f"{chunks[place].log}: code {result.code}: {result.errors}")
+        spans[place] = (begun, time.time())
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [_timed(chunk, span) for chunk, span in zip(chunks, spans, strict=True)]
+
+
+def _timed(chunk: Chunk, span: Sequence[float]) -> _Timed:
+    commits = [e["time"] for e in _events(chunk.log) if e["event"] == "committed"]
+    if len(commits) != len(chunk.samples):
+        raise SystemExit(f"{chunk.log}: expected {len(chunk.samples)} commits, received {commits}")
+    each = np.diff(commits)
+    startup = commits[0] - span[0] - float(np.median(each))
+    return _Timed(tuple(map(float, each)), max(startup, 0.0), max(span[1] - commits[-1], 0.0))
