@@ -135,10 +135,12 @@ class LocalSlurm:
 
     def kill_node(self, node: str) -> None:
         """Kill a node's daemon and all processes of its jobs, as a power failure does."""
-        self._end(f"slurmd-{node}", signal.SIGKILL)
+        daemon = self._signalled(f"slurmd-{node}", signal.SIGKILL)
+        # At once: jobs that are about to end shall not, and the daemon may take long to go.
         for process in self.processes(node):
             with suppress(psutil.Error):
                 process.kill()
+        _await_end(daemon)
 
     def processes(self, node: str = "") -> list[psutil.Process]:
         """Return the job steps of a node, or of all nodes, with all that they have started."""
@@ -231,17 +233,33 @@ class LocalSlurm:
         return subprocess.CompletedProcess(command, 0, text, "")
 
     def _end(self, name: str, number: int) -> None:
+        _await_end(self._signalled(name, number))
+
+    def _signalled(self, name: str, number: int) -> psutil.Process | None:
+        """Send a signal to a daemon; return it, if it is there."""
         file = self.folder / f"{name}.pid"
         if not file.exists() or not file.read_text().strip():
-            return
-        with suppress(psutil.Error):
+            return None
+        try:
             process = psutil.Process(int(file.read_text()))
-            if process.name() in _PROGRAMS:  # the number may have gone to another one since
-                process.send_signal(number)
-                _, alive = psutil.wait_procs([process], timeout=10.0)
-                for left in alive:
-                    left.kill()
-        file.unlink(missing_ok=True)
+            if process.name() not in _PROGRAMS:  # the number has gone to another one since
+                return None
+            process.send_signal(number)
+        except psutil.Error:
+            return None
+        finally:
+            file.unlink(missing_ok=True)
+        return process
+
+
+def _await_end(process: psutil.Process | None) -> None:
+    """Wait until a daemon has gone; one that does not go is killed."""
+    if process is None:
+        return
+    _, alive = psutil.wait_procs([process], timeout=10.0)
+    for left in alive:
+        with suppress(psutil.Error):
+            left.kill()
 
 
 _MUNGE = {
