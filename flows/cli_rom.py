@@ -132,13 +132,25 @@ def _query(
     from flows.figures.files import require_suffix
     from flows.report_rom import print_answer
     from flows.rom_models import find_any
-    from flows.rom_query import answer_json, ask, parse_mu, parse_select, picture_of, write_answer
+    from flows.rom_query import (
+        answer_json,
+        ask,
+        parse_mu,
+        parse_policy,
+        parse_select,
+        picture_of,
+        require_drawable,
+        write_answer,
+    )
 
     given, what = parse_mu(mu), parse_select(select)
     for path, suffix in ((output, ".npz"), (picture, ".png")):
         if path is not None:
             require_suffix(path, suffix)
+    parse_policy(policy)
     found = find_any(model, models, version)
+    if picture is not None:
+        require_drawable(found)
     if full:
         from flows.structure_full import ask_full
 

@@ -18,7 +18,16 @@ from rom.selection import Select
 from rom.served_model import ServedModel
 from rom.settings import Policy
 
-__all__ = ["answer_json", "ask", "parse_mu", "parse_select", "picture_of", "write_answer"]
+__all__ = [
+    "answer_json",
+    "ask",
+    "parse_mu",
+    "parse_policy",
+    "parse_select",
+    "picture_of",
+    "require_drawable",
+    "write_answer",
+]
 
 _FORMS = (
     "qoi, qoi=drag, field, field=pressure, probe=0.1,0.2 (may be repeated), region=outlet, "
@@ -96,13 +105,35 @@ def ask(
     UserError
         See `ReducedModel.query`; also for an unknown policy.
     """
-    known: Policy | None = None
-    if policy is not None:
-        if policy not in ("flag", "refuse"):
-            names = " or ".join(get_args(Policy.__value__))
-            raise UserError(f"--policy: expected {names}, received {policy!r}")
-        known = "refuse" if policy == "refuse" else "flag"
-    return model.query(mu, list(times) or None, select, policy=known)
+    return model.query(mu, list(times) or None, select, policy=parse_policy(policy))
+
+
+def parse_policy(policy: str | None) -> Policy | None:
+    """Return what ``--policy`` asks for; nothing: what the model says.
+
+    Raises
+    ------
+    UserError
+        For an unknown one.
+    """
+    if policy is None:
+        return None
+    if policy not in ("flag", "refuse"):
+        names = " or ".join(get_args(Policy.__value__))
+        raise UserError(f"--policy: expected {names}, received {policy!r}")
+    return "refuse" if policy == "refuse" else "flag"
+
+
+def require_drawable(model: ServedModel) -> None:
+    """Refuse to draw a model whose fields are not on triangles in the plane.
+
+    Raises
+    ------
+    UserError
+        If it is so.
+    """
+    if not drawable(model.space):
+        raise UserError("--picture: expected a model on triangles in the plane")
 
 
 def answer_json(model: ServedModel, answer: Answer, mu: Mapping[str, float]) -> dict[str, Json]:
@@ -128,7 +159,7 @@ def answer_json(model: ServedModel, answer: Answer, mu: Mapping[str, float]) -> 
 
 
 def write_answer(path: Path, model: ServedModel, answer: Answer, mu: Mapping[str, float]) -> Path:
-    """Write values, times, parameters and trust of one query into an NPZ file.
+    """Write values, times, parameters, trust and level of one query into an NPZ file.
 
     Raises
     ------
@@ -142,7 +173,7 @@ def write_answer(path: Path, model: ServedModel, answer: Answer, mu: Mapping[str
     arrays |= {f"mu_{name}": np.float64(value) for name, value in mu.items()}
     arrays |= {"time": answer.times} if not model.steady else {}
     arrays |= {"indicator": answer.eta[0], "coverage": answer.coverage}
-    arrays |= {"in_range": answer.in_range[0]}
+    arrays |= {"in_range": answer.in_range[0], "level_used": np.str_(answer.level_used)}
     memory = BytesIO()
     np.savez(memory, allow_pickle=False, **arrays)
     return write_file(path, memory.getvalue())
@@ -159,9 +190,8 @@ def picture_of(
         If the fields cannot be drawn, or the name does not end in ``.png``.
     """
     require_suffix(path, ".png")
+    require_drawable(model)
     space = model.space
-    if not drawable(space):
-        raise UserError("--picture: expected a model on triangles in the plane")
     last = max(times) if times else float(model.times[-1])
     answer = model.query(mu, None if model.steady else last, "fields", policy="flag")
     frame = np.concatenate([answer.values[f.name][0, 0] for f in space.fields])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from flows.structure_study import shipped_structures
 from flows.study import Study, load_study
 from flows.text_form import assigned, read_yaml, validated, with_study_beside
+from infra.errors import UserError
 from rom.enrichment import EnrichmentSettings
 from rom.settings import ReducedModelSettings
 
@@ -145,7 +146,12 @@ def load_rom(source: str) -> RomStudy:
     UserError
         If there is no such file or name, or it is not valid; each wrong key is named.
     """
-    data, path = read_yaml(source, shipped_roms(), "rom")
+    data, path = read_yaml(source, {**shipped_roms(), **shipped_structures()}, "rom")
+    if not {"study", "problem"} & data.keys():
+        raise UserError(
+            f"{path}: expected `study`, which makes a model of fields, or `problem`, which makes a "
+            f"structure; received {', '.join(sorted(map(str, data)))}."
+        )
     return validated(RomStudy, with_study_beside(data, path), str(path))
 
 

@@ -166,4 +166,5 @@ def _worth(data: RomData, model: ReducedModel, built: Built) -> Table:
 
 
 def _quantity(card: QuantityCard, held: float | None) -> tuple[str, ...]:
-    return (card.name, card.unit, "" if held is None else f"{held:.3%}", f"{card.error:.3%}")
+    errors = (held, card.error)
+    return (card.name, card.unit, *("" if one is None else f"{one:.3%}" for one in errors))

@@ -1,13 +1,13 @@
 """The runs of a structure's study, computed or read: what a model is built from and judged by."""
 
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import Any, final
 
 from flows.structure_design import StructureDesign, structure_design
 from flows.structure_store import RunJob, RunStore
 from flows.structure_study import StructureStudy
 from infra.errors import UserError
-from infra.records import Sample
+from infra.records import Json, Sample
 from rom.structures.trajectory import Trajectory
 
 __all__ = ["Compute", "StructureData", "run_job"]
@@ -81,6 +81,33 @@ class StructureData:
     def held_out(self) -> tuple[Sample, ...]:
         """Held-out runs that could be computed."""
         return self._there(self.made.held_out)
+
+    def listed(self, lineage: Mapping[str, Json], part: str) -> tuple[Sample, ...]:
+        """Return the runs that a model was built from, or that judge it: these and no others.
+
+        Parameters
+        ----------
+        lineage : of the model
+        part : samples or held_out
+
+        Raises
+        ------
+        UserError
+            If one is missing.
+        """
+        rows: Any = lineage.get(part, [])
+        indices = {int(row["index"]) for row in rows}
+        found = tuple(sample for sample in self.made.samples if sample.index in indices)
+        for sample in found:
+            job = self._jobs[sample.index]
+            if not self.store.committed(job):
+                raise UserError(
+                    f"Expected the full-order runs of {self.study.name}, {len(found)} in "
+                    f"{part.replace('_', ' ')}; received no file {self.store.path(job)} of run "
+                    f"{sample.index}. Put it back, or compute it again: romflow run build-rom "
+                    f"--rom with the study of {self.study.name}."
+                )
+        return found
 
     def trajectory(self, sample: Sample) -> Trajectory:
         """Return a run that is there.

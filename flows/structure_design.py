@@ -11,6 +11,7 @@ from flows.structure_study import StructureStudy
 from flows.text_form import validated
 from infra.errors import UserError
 from infra.records import Json, Sample
+from rom.structures.offline import wanted_fields
 from solvers.laws.description import law_from, to_dict
 from solvers.laws.law import Law
 from solvers.loads import LoadCase
@@ -93,6 +94,7 @@ def structure_design(study: StructureStudy) -> StructureDesign:
     mesh = problem.mesh()
     first = _case(problem, mesh, space, [p.low for p in space.free])
     law = law_from(first.law if study.law is None else study.law)
+    _require_fields(study, law)
     _require_alike(study, problem, mesh, space, first)
     seed = study.sampling.seed
     training = make_sampler(study.sampling.method, space, seed).suggest(study.sampling.samples)
@@ -111,6 +113,22 @@ def structure_design(study: StructureStudy) -> StructureDesign:
             Sample(len(training) + sample.index, sample.mu, sample.seed) for sample in held
         ),
     )
+
+
+def _require_fields(study: StructureStudy, law: Law) -> None:
+    """Refuse fields that the law does not have, and a model that could not answer."""
+    names = wanted_fields(law, study.model)
+    if "stress" not in names:
+        raise UserError(
+            "model.fields: expected the stress among them, of which answers are made; received "
+            f"{', '.join(names) or 'none'}."
+        )
+    field = study.indicator.field
+    if field is not None and field not in names:
+        raise UserError(
+            f"indicator.field: expected one of the fields of the model, {', '.join(names)}; "
+            f"received {field}."
+        )
 
 
 def _require_alike(

@@ -8,21 +8,23 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 from flows.rom_entry import write_entry
 from flows.structure_build import judge
 from flows.structure_card import structure_readme
-from flows.structure_data import StructureData
+from flows.structure_enrich_data import STATES, EnrichmentData, Judges, enrichments_of
 from flows.structure_publish import evaluation_of
-from flows.structure_states import FullSteps, kept_states
+from flows.structure_states import FullSteps
 from flows.structure_study import StructureStudy
 from flows.structure_summary import StructureSummary, summary_of
 from flows.text_form import validated
-from infra.errors import UserError
+from infra.errors import UserError, storage_errors
+from infra.files import FileLock
 from infra.records import Json
 from rom.model_card import ModelCard, utc_now
 from rom.registry import Registry
@@ -30,11 +32,9 @@ from rom.structures.card import StructureTexts, structure_card
 from rom.structures.checkpoint import Checkpoints
 from rom.structures.enriched_run import EnrichedRun, EnrichmentOptions, begin
 from rom.structures.enrichment import Enricher
-from rom.structures.indicator import StructureIndicator
 from rom.structures.judgement import JudgedRun, quantity_errors
 from rom.structures.published import PublishedStructure
 from rom.structures.published_parts import StructureParts
-from rom.structures.recalibration import Recalibration
 from solvers.loads import LoadCase
 
 __all__ = ["enrich_structure"]
@@ -42,8 +42,8 @@ __all__ = ["enrich_structure"]
 # Told lines for people.
 type Tell = Callable[[str], None]
 
-# Below the folder of an enrichment: high-fidelity states, which belong to the model, and the run.
-_STATES, _CHECKPOINTS = "states", "run"
+# Below the folder of an enrichment: the run, as long as it goes on.
+_CHECKPOINTS = "run"
 
 
 def enrich_structure(
@@ -68,37 +68,88 @@ def enrich_structure(
     Raises
     ------
     UserError
-        If the model is no structure, or a parameter is wrong.
+        If the model is no structure, a parameter is wrong, a run that it was built from is
+        missing, or another enrichment of it goes on.
     ReducedStepError
         If a reduced step fails and no high-fidelity step is left.
     LoadStepError
         If the full-order model fails.
     """
+    registry.card(name)  # that there is such a model is checked before anything is written
+    with _alone(root / name):
+        return _enrich(name, registry, root, mu, choose, tell)
+
+
+def _enrich(
+    name: str,
+    registry: Registry,
+    root: Path,
+    mu: Mapping[str, float],
+    choose: Callable[[EnrichmentOptions], EnrichmentOptions],
+    tell: Tell,
+) -> StructureSummary:
     model = _structure(registry, name)
     study = _study(model, root)
     options = choose(_usual(model))
     whole = model.parameters.space.mu(model.parameters.values(mu)[0])
     key = _key(model, whole, options)
     place = root / name / "enrichments" / key
-    run = _enriched(model, study, whole, options, place, tell)
+    data = EnrichmentData(model, study, whole)
+    run = _enriched(model, data, whole, options, place, tell)
     if not run.full_steps:
         tell(
             f"the indicator is at most {options.tolerance:g} at all {len(run.records)} steps: "
             "nothing is added, and there is no new version"
         )
         shutil.rmtree(place, ignore_errors=True)
-        return summary_of(registry, name, model.parts, (), new=False)
+        return _unchanged(model, summary_of(registry, name, model.parts, (), new=False))
     # Where the training was stays as it was: one run does not make a neighbourhood known.
     known = model.parts.enriched + run.full_steps
     parts = replace(model.parts, model=run.model, indicator=run.indicator, enriched=known)
-    judged = _judged(parts, study, tell)
+    unseen = data.unseen(tell)
+    judged = judge(parts, [data.runs.trajectory(sample) for sample in unseen], tell)
     lineage = {**model.card.lineage, "evaluation": evaluation_of(judged)}
-    lineage["enrichments"] = [*_before(model), _record(run, whole, options, key)]
+    lineage["held_out"] = [{"index": s.index, "mu": dict(s.mu)} for s in unseen]
+    lineage["enrichments"] = [*enrichments_of(model), _record(run, whole, options, key)]
     new = PublishedStructure(_card(model, study, parts, judged, lineage), parts)
     registry.publish(new)
     write_entry(study.catalog.absolute(), registry, name, (), structure_readme(registry, name))
     shutil.rmtree(place / _CHECKPOINTS, ignore_errors=True)
     return summary_of(registry, name, parts, judged, new=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse to enrich a model that is being enriched: the later version would lose the other."""
+    place = folder / "enrichments"
+    with storage_errors(place):
+        place.mkdir(exist_ok=True)
+    lock = FileLock(place / ".lock")
+    if not lock.acquire(wait=False):
+        raise UserError(
+            f"Expected one enrichment of {folder.name} at a time; received a second one. Wait for "
+            "the other, and give the same command again: it starts from the new version."
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unchanged(model: PublishedStructure, summary: StructureSummary) -> StructureSummary:
+    """Return the summary of a version to which nothing was added: its card knows its errors."""
+    lineage: Any = model.card.lineage
+    known = lineage.get("evaluation", {})
+    return replace(
+        summary,
+        held_out=len(lineage.get("held_out", [])),
+        coverage=known.get("coverage"),
+        errors={
+            name: [row["median"], row["largest"]]
+            for name, row in known.items()
+            if isinstance(row, dict)
+        },
+    )
 
 
 def _structure(registry: Registry, name: str) -> PublishedStructure:
@@ -130,22 +181,22 @@ def _usual(model: PublishedStructure) -> EnrichmentOptions:
 
 def _enriched(
     model: PublishedStructure,
-    study: StructureStudy,
+    data: EnrichmentData,
     mu: Mapping[str, float],
     options: EnrichmentOptions,
     place: Path,
     tell: Tell,
 ) -> EnrichedRun:
-    parts = model.parts
+    parts, study = model.parts, data.runs.study
     loads = parts.case(mu).loads
-    states = place / _STATES
+    states = place / STATES
     solver = FullSteps(
         parts.model.mesh, parts.model.law, loads, model.times.tolist(), study.solver, states
     )
     try:
         checkpoints = Checkpoints(place / _CHECKPOINTS)
         run = _begun(checkpoints, parts, loads, float(model.times[0]), tell)
-        judges = _Judges(model, study, place)
+        judges = Judges(data, place.parent)
         enricher = Enricher(run.model, loads, solver, options, study.model)
         for time in model.times[model.times > run.state.time].tolist():
             run = enricher.step(run, time)
@@ -164,42 +215,12 @@ def _enriched(
     return run
 
 
-@final
-class _Judges:
-    """Calibrates the indicator after each high-fidelity step; begins when the first one comes."""
-
-    def __init__(self, model: PublishedStructure, study: StructureStudy, place: Path) -> None:
-        self._model, self._study, self._root = model, study, place.parent
-        self._made: Recalibration | None = None
-        self._taken = 0
-
-    def after(self, loads: LoadCase, states: Path, count: int) -> StructureIndicator:
-        """Return the indicator after `count` high-fidelity steps of the run."""
-        if self._made is None:
-            self._made = self._begun()
-        for full in kept_states(states, count)[self._taken : count]:
-            self._made.extend(loads, full)
-        self._taken = count
-        return self._made.indicator()
-
-    def _begun(self) -> Recalibration:
-        """Return models without one run each that know what the published model does."""
-        parts, data = self._model.parts, StructureData(self._study)
-        trajectories = [data.trajectory(sample) for sample in data.trained]
-        mesh, law = parts.model.mesh, parts.model.law
-        made = Recalibration(mesh, law, trajectories, self._study.model, parts.indicator)
-        for before in _before(self._model):
-            earlier: Any = before
-            loads = parts.case(earlier["mu"]).loads
-            for full in kept_states(self._root / earlier["key"] / _STATES, len(earlier["times"])):
-                made.extend(loads, full)
-        return made
-
-
 def _begun(
     checkpoints: Checkpoints, parts: StructureParts, loads: LoadCase, time: float, tell: Tell
 ) -> EnrichedRun:
-    if not checkpoints.folder.is_dir():
+    if not checkpoints.begun:
+        # What an end before the first whole step left is of no use.
+        shutil.rmtree(checkpoints.folder, ignore_errors=True)
         return begin(parts.model, parts.indicator, loads, time)
     run = checkpoints.load()
     tell(f"an enrichment that was interrupted goes on after t = {run.state.time:g} s")
@@ -212,11 +233,6 @@ def _tell_step(run: EnrichedRun, tell: Tell) -> None:
         f"t = {last.time:g} s: indicator {last.eta:.3g}, a full-order step; the model has "
         f"{run.model.rank} modes now"
     )
-
-
-def _judged(parts: StructureParts, study: StructureStudy, tell: Tell) -> tuple[JudgedRun, ...]:
-    data = StructureData(study)
-    return judge(parts, [data.trajectory(sample) for sample in data.held_out], tell)
 
 
 def _card(
@@ -256,11 +272,6 @@ def _record(
         "true_error": [_finite(record.error) for record in full],
         "untrusted": sum(not record.trusted for record in run.records),
     }
-
-
-def _before(model: PublishedStructure) -> list[Json]:
-    found: Any = model.card.lineage.get("enrichments", [])
-    return list(found)
 
 
 def _finite(value: float) -> float | None:

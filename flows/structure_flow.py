@@ -22,9 +22,14 @@ from flows.structure_errors import STORAGE_ERRORS, refusal
 from flows.structure_publish import publish_structure
 from flows.structure_runs import missing_runs
 from flows.structure_study import StructureStudy, load_structure_study
+from flows.structure_summary import StructureSummary
 from infra.errors import RomflowError
+from rom.registry import Registry
 
 __all__ = ["build_structure_rom", "ended", "teller"]
+
+# Told lines for people.
+type Tell = Callable[[str], None]
 
 
 @flow(
@@ -63,7 +68,7 @@ def ended(work: Callable[[], State[dict[str, Any]]]) -> State[dict[str, Any]]:
         return Failed(name=REFUSED, message=refusal(error))
 
 
-def teller() -> Callable[[str], None]:
+def teller() -> Tell:
     """Return what tells lines to the terminal and to Prefect's log."""
     console, logger = Console(file=sys.stderr), get_run_logger()
 
@@ -74,12 +79,26 @@ def teller() -> Callable[[str], None]:
     return tell
 
 
+def _tell_newest(summary: StructureSummary, study: StructureStudy, tell: Tell) -> None:
+    """Say which version answers, if it is not the one that is equal to what was built."""
+    newest = Registry(study.registry).versions(summary.name)[-1]
+    if summary.version == newest:
+        return
+    enriched = Registry(study.registry).card(summary.name).lineage.get("enrichments")
+    tell(
+        f"version {summary.version} is equal to this model. The newest is version {newest}, "
+        f"{'which is enriched' if enriched else 'another model'}: it answers, unless a query says "
+        f"--version {summary.version}"
+    )
+
+
 def _build(study: StructureStudy, retry_failed: bool) -> State[dict[str, Any]]:
     tell, data = teller(), StructureData(study)
     problems = data.compute(
         lambda store, jobs: missing_runs(store, jobs, study.run, tell, retry_failed=retry_failed)
     )
     summary = publish_structure(data, build_parts(data, tell), problems)
+    _tell_newest(summary, study, tell)
     if summary.complaint:
         return Failed(name=INCOMPLETE, message=summary.complaint, data=asdict(summary))
     text = f"{summary.name}: version {summary.version}"

@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+import numpy as np
+
+from flows.slurm_profile import cluster_of, load_profile, ranks_of
 from flows.structure_store import RunJob, RunStore
-from infra.cluster import LocalCluster
+from flows.study_parts import RunSettings
+from flows.text_form import validated
+from infra.cluster import Cluster
 from infra.errors import RomflowError, UserError
 from rom.answer import Answer
 from rom.selection import Select
@@ -57,7 +62,8 @@ def full_job(model: PublishedStructure, mu: Mapping[str, Any]) -> RunJob:
         {
             "problem": model.parts.problem,
             "settings": dict(model.parts.settings),
-            "law": to_dict(model.parts.model.law),
+            # As the study says it: equal runs have equal keys. None is the law of the problem.
+            "law": stored["law"] if "law" in stored else to_dict(model.parts.model.law),
             "mu": whole,
             "solver": stored.get("solver", {}),
         }
@@ -84,7 +90,8 @@ def compute_full(model: PublishedStructure, mu: Mapping[str, Any], place: Path) 
     fresh = not store.committed(job)
     if fresh:
         store.forgive(job)
-        done = LocalCluster().run([_WORKER, str(store.prepare(job))], 1, store.log(job))
+        cluster, ranks = _where(model, place)
+        done = cluster.run([_WORKER, str(store.prepare(job))], ranks, store.log(job))
         if done.code:
             kind = UserError if done.code == 2 else RomflowError
             raise kind(f"The full-order run could not be computed: {done.errors.strip()}")
@@ -125,5 +132,27 @@ def ask_full(
             "--full: expected quantities or fields, received coefficients, which the full-order "
             "model does not have"
         )
+    # The question is checked by an empty run: a wrong one shall not cost a real one.
+    model.at_full_order(mu, _empty(model), list(times) or None, select)
     full = compute_full(model, mu, place)
     return model.at_full_order(mu, full.response, list(times) or None, select)
+
+
+def _where(model: PublishedStructure, place: Path) -> tuple[Cluster, int]:
+    """Return where the study of a model computes its runs, and by how many processes."""
+    stored: Any = model.card.lineage.get("structure", {})
+    run = validated(RunSettings, stored.get("run", {"ranks": 1}), f"lineage of {model.name}")
+    profile = load_profile(run.profile)
+    return cluster_of(profile, place), ranks_of(profile, run)
+
+
+def _empty(model: PublishedStructure) -> StructureResponse:
+    """Return the response of a run in which nothing happens; it takes no memory."""
+    size = sum(field.size for field in model.space.fields)
+    count = len(model.times)
+    nothing = np.broadcast_to(0.0, count)
+    return StructureResponse(
+        model.times,
+        np.broadcast_to(0.0, (size, count)),
+        dict.fromkeys(model.maker.units, nothing),
+    )

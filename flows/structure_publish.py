@@ -19,8 +19,9 @@ from rom.structures.published import PublishedStructure
 
 __all__ = ["evaluation_of", "publish_structure", "published_once"]
 
-# Parts of the lineage that differ between equal builds.
-_TIMED = ("cost", "code")
+# Parts of the lineage that differ between equal builds, and of the study in it.
+_TIMED = ("cost", "code", "dataset")
+_PLACES = ("run", "output", "catalog")
 
 
 def publish_structure(
@@ -90,7 +91,11 @@ def evaluation_of(judged: Sequence[JudgedRun]) -> dict[str, Json]:
 
 
 def published_once(registry: Registry, model: PublishedStructure) -> tuple[int, bool]:
-    """Return the version of the model, and whether it is new: equal models are published once."""
+    """Return the version of the model, and whether it is new: equal models are published once.
+
+    How and where the runs were computed does not make another model. All versions are looked at:
+    one that was enriched since is not published again in its old state.
+    """
     if model.name in registry.names():
         for version in reversed(registry.versions(model.name)):
             if _same(registry.card(model.name, version), model.card):
@@ -106,7 +111,12 @@ def _lineage(
     return {
         "dataset": str(study.runs),
         "study": {"problem": {"name": study.problem, "settings": dict(data.made.settings)}},
-        "structure": study.model_dump(mode="json"),
+        "structure": {
+            **study.model_dump(mode="json"),
+            # The model may be enriched from another folder.
+            "output": str(study.registry),
+            "catalog": str(study.catalog.absolute()),
+        },
         "samples": [{"index": s.index, "mu": dict(s.mu)} for s in built.training],
         "held_out": [{"index": s.index, "mu": dict(s.mu)} for s in data.held_out],
         "evaluation": dict(evaluation),
@@ -117,7 +127,9 @@ def _lineage(
 
 def _same(one: ModelCard, other: ModelCard) -> bool:
     def kept(card: ModelCard) -> dict[str, Any]:
-        return {k: v for k, v in card.lineage.items() if k not in _TIMED}
+        found: dict[str, Any] = {k: v for k, v in card.lineage.items() if k not in _TIMED}
+        study = found.pop("structure", {})
+        return {**found, "structure": {k: v for k, v in study.items() if k not in _PLACES}}
 
     parts = ("training", "settings", "mesh", "parameters", "versions", "description", "basis")
     same = all(getattr(one, part) == getattr(other, part) for part in parts)

@@ -82,7 +82,7 @@ class StructureStudy(BaseModel):
     solver: SolverSettings = SolverSettings()
     model: ModelSettings = ModelSettings()
     indicator: IndicatorSettings = IndicatorSettings()
-    tolerance: float = Field(0.05, gt=0.0, description="of the indicator")
+    tolerance: float = Field(0.05, gt=0.0, allow_inf_nan=False, description="of the indicator")
     life: LifeSettings | None = Field(None, description="of Manson and Coffin")
     run: RunSettings = RunSettings(ranks=1, chunk_size=1, workers=2)
     output: Path = Field(Path("models"), description="folder of the registry")

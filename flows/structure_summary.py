@@ -99,6 +99,10 @@ def errors_by_field(judged: Sequence[JudgedRun]) -> dict[str, list[float]]:
 
 
 def covered(judged: Sequence[JudgedRun]) -> float | None:
-    """Return the part of the held-out steps whose error is below the indicator."""
-    below = np.concatenate([one.own <= one.eta for one in judged]) if judged else np.empty(0)
+    """Return the part of the held-out steps whose error is below the indicator.
+
+    Of a run that stopped, no step is: there is no answer whose error could be.
+    """
+    steps = [(one.own <= one.eta) & (one.found is not None) for one in judged]
+    below = np.concatenate(steps) if steps else np.empty(0)
     return float(below.mean()) if len(below) else None

@@ -38,7 +38,8 @@ class Answer:
     reasons
         In words, why a query is out of range; empty text where it is in range.
     coverage
-        The level that the indicator was calibrated for, in (0, 1).
+        The level that the indicator was calibrated for, in (0, 1); of a structure the part of the
+        errors of left-out runs that is below it, in [0, 1].
     level_used
         Which model has answered: ``rom``.
     model, version

@@ -68,13 +68,14 @@ class QuantityCard(_Card):
     per_time
         Whether there is a number for each time.
     error
-        Root mean square error of trajectories left out, over the quantity's deviation.
+        Root mean square error of trajectories left out, over the quantity's deviation; None:
+        nothing is known of it.
     """
 
     name: str
     unit: str
     per_time: bool
-    error: float
+    error: float | None
 
 
 @final

@@ -78,7 +78,8 @@ class Engine:
         else:
             answer = await self.run(_ask, model, question)
             self._remember(model, question)
-        untrusted = len(question.mu) - int(trusted(answer, self._settings.tolerance).sum())
+        tolerance = self._settings.tolerance_of(model.card)
+        untrusted = len(question.mu) - int(trusted(answer, tolerance).sum())
         self._metrics.queries(model.name, len(question.mu), untrusted)
         return answer
 

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Path, Request
 from starlette.responses import Response
 
 from rom.answer import Answer
+from rom.served_model import ServedModel
 from rom.service.access import needs, secured
 from rom.service.documents import INFERENCE_ERRORS
 from rom.service.inference_question import Asked, asked_of, output_kinds
@@ -30,6 +31,7 @@ from rom.service.routes_health import require_ready
 from rom.service.service import Service
 from rom.service.tensors import HEADER, encoded, read_request
 from rom.service.trust_view import trust_table
+from rom.structures.trust import measured_coverage
 
 __all__ = ["add_inference_routes"]
 
@@ -146,7 +148,7 @@ async def _metadata(service: Service, name: str, version: int | None) -> Respons
             "platform": "romflow",
             "inputs": inputs,
             "outputs": [*outputs, _tensor("in_range", [-1], {"units": "1"}, "BOOL")],
-            "parameters": {"model_hash": digest, "coverage": model.card.trust.coverage},
+            "parameters": {"model_hash": digest, "coverage": measured_coverage(model.card)},
         }
     )
 
@@ -165,7 +167,7 @@ async def _infer(service: Service, name: str, version: int | None, request: Requ
     limit = service.settings.values_limit if asked.binary else service.settings.json_values_limit
     answers = [await service.engine.answer(model, q, limit) for q in asked.questions]
     digest = service.models.digest(name, model.version)
-    content = _content(text, answers[0]) | {"parameters": _trust(service, answers[0])}
+    content = _content(text, answers[0]) | {"parameters": _trust(service, model, answers[0])}
     content["parameters"]["model_hash"] = digest
     size = sum(v.size for a in answers for v in a.values.values())
     outputs = _outputs(asked, answers)
@@ -182,9 +184,9 @@ def _content(text: InferText, answer: Answer) -> dict[str, Any]:
     return content if text.id is None else content | {"id": text.id}
 
 
-def _trust(service: Service, answer: Answer) -> dict[str, Any]:
+def _trust(service: Service, model: ServedModel, answer: Answer) -> dict[str, Any]:
     """Say the worst of all queries: the protocol has room for single values only."""
-    table = trust_table(answer, service.settings.tolerance)
+    table = trust_table(answer, service.settings.tolerance_of(model.card))
     reason = next((r for r in table["reasons"] if r), "")
     return {
         "indicator": float(answer.eta.max()),
@@ -192,6 +194,7 @@ def _trust(service: Service, answer: Answer) -> dict[str, Any]:
         "in_range": bool(answer.in_range.all()),
         "trusted": all(table["trusted"]),
         "reason": reason,
+        "level_used": answer.level_used,
     }
 
 

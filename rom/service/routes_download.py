@@ -67,7 +67,7 @@ def add_download_routes(app: FastAPI, service: Service) -> None:
         content = await service.engine.run(_WRITERS[format], model, question, answer)
         headers = {
             "Content-Disposition": f'attachment; filename="{_file_name(answer, format)}"',
-            **trust_headers(answer, service.settings.tolerance),
+            **trust_headers(answer, service.settings.tolerance_of(model.card)),
         }
         return Response(content, 200, headers, _TYPES[format])
 

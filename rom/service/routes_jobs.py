@@ -19,6 +19,7 @@ from rom.service.problem import ServiceError
 from rom.service.replies import json_reply
 from rom.service.service import Service
 from rom.service.texts import CompareText, mu_array
+from rom.structures.published import PublishedStructure
 
 __all__ = ["add_job_routes"]
 
@@ -36,13 +37,24 @@ def add_job_routes(app: FastAPI, service: Service) -> None:
         model = await service.models.get(name, body.version)
         values = mu_array(model, body.mu)
         mu = dict(zip(model.parameters.names, values[0].tolist(), strict=True))
+        if isinstance(model, PublishedStructure):
+            # Refuses what the full-order model cannot take, before anything waits.
+            await service.engine.run(model.parts.case, model.parameters.space.mu(values[0]))
         job = await service.engine.run(jobs.submit_compare, name, model.version, mu)
         return await _started(service, jobs, job, "compare")
 
     async def enrich(request: Request, body: EnrichmentSettings) -> Response:
         """Start greedy enrichment, which publishes a new version of the model."""
         jobs, name = _runner(service), request.path_params["name"]
-        number = service.models.versions(name)[-1]
+        number, card = await service.engine.run(service.models.card, name)
+        if card.kind == "structure":
+            raise ServiceError.of(
+                422,
+                "not_enriched_here",
+                "a model of fields",
+                f"{name}, a structure, which is enriched at load parameters",
+                f"Use `romflow run enrich-rom {name} --mu NAME=VALUE`.",
+            )
         job = await service.engine.run(jobs.submit_enrich, name, number, body)
         return await _started(service, jobs, job, "enrich")
 

@@ -54,7 +54,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
             "digest": service.models.digest(name, loaded.version),
             "mesh": _mesh(loaded.space),
             "times": loaded.times,
-            "tolerance": service.settings.tolerance,
+            "tolerance": service.settings.tolerance_of(loaded.card),
             "jobs": service.jobs is not None,
         }
         return json_reply(content)

@@ -110,11 +110,12 @@ def _reply(
     precision: str,
     settings: ServiceSettings,
 ) -> Response:
+    tolerance = settings.tolerance_of(model.card)
     if kind == JSON:
-        reply = json_reply(_content(model, mu, answer, settings.tolerance))
+        reply = json_reply(_content(model, mu, answer, tolerance))
         reply.headers["Vary"] = "Accept"
         return reply
-    headers = {"Vary": "Accept", **trust_headers(answer, settings.tolerance)}
+    headers = {"Vary": "Accept", **trust_headers(answer, tolerance)}
     if kind == ARROW:
         return Response(arrow_bytes(model, mu, answer, precision), 200, headers, ARROW)
     if kind == CSV:

@@ -6,6 +6,8 @@ from typing import final
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from infra.errors import UserError
+from rom.model_card import ModelCard
+from rom.structures.trust import structure_tolerance
 
 __all__ = ["ServiceSettings", "is_loopback", "require_safe_address"]
 
@@ -39,7 +41,8 @@ class ServiceSettings(BaseModel):
     refresh
         Seconds between looks at the folder of models and at the file of keys.
     tolerance
-        An answer is called trusted if it is in range and its indicator is at most this.
+        An answer is called trusted if it is in range and its indicator is at most this; structures
+        have a tolerance of their own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,6 +63,11 @@ class ServiceSettings(BaseModel):
     models: PositiveInt = 16
     refresh: float = Field(1.0, ge=0.0)
     tolerance: PositiveFloat = 0.05
+
+    def tolerance_of(self, card: ModelCard) -> float:
+        """Return the tolerance of a model: its own, or that of the service."""
+        own = structure_tolerance(card)
+        return self.tolerance if own is None else own
 
 
 def is_loopback(host: str) -> bool:

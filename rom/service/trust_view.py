@@ -35,6 +35,7 @@ def trust_headers(answer: Answer, tolerance: float) -> dict[str, str]:
     """Return the same for all queries together, as headers of a binary reply."""
     return {
         "X-Romflow-Model": f"{answer.model}/{answer.version}",
+        "X-Romflow-Level": answer.level_used,
         "X-Romflow-Indicator": f"{answer.eta.max():.6g}",
         "X-Romflow-Coverage": f"{answer.coverage:.6g}",
         "X-Romflow-In-Range": str(bool(answer.in_range.all())).lower(),

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rom.answer import Answer
+from rom.model_card import ModelCard
 from rom.served_model import ServedModel
 from rom.service.access import needs, secured
 from rom.service.documents import UMBRIDGE_ERRORS
@@ -26,6 +27,7 @@ from rom.service.question import Question
 from rom.service.replies import json_reply
 from rom.service.service import Service
 from rom.service.texts import select_of, times_of
+from rom.service.trust_view import trust_headers
 from rom.service.umbridge_texts import (
     ConfigText,
     EvaluateReply,
@@ -70,8 +72,10 @@ def _add_descriptions(app: FastAPI, service: Service) -> None:
 
     async def model_info(_: Request, body: UmNameText) -> Response:
         """Tell what a model offers."""
-        service.models.versions(body.name.removesuffix(_TRUST))
-        support = {"Evaluate": True, "Gradient": True, "ApplyJacobian": True}
+        name = body.name.removesuffix(_TRUST)
+        found = await service.engine.run(service.models.card, name)
+        smooth = _has_derivatives(found[1])
+        support = {"Evaluate": True, "Gradient": smooth, "ApplyJacobian": smooth}
         return json_reply({"support": {**support, "ApplyHessian": False}})
 
     async def input_sizes(_: Request, body: SizesText) -> Response:
@@ -97,7 +101,10 @@ def _add_computations(app: FastAPI, service: Service) -> None:
         """Evaluate a model at one point."""
         model = await _model(service, body.name, body.config)
         answer = await _answer(service, model, _point(model, body.input), body.config)
-        return json_reply({"output": _vectors(answer, with_trust=body.name.endswith(_TRUST))})
+        reply = json_reply({"output": _vectors(answer, with_trust=body.name.endswith(_TRUST))})
+        # The protocol has no room for it in the body.
+        reply.headers.update(trust_headers(answer, service.settings.tolerance_of(model.card)))
+        return reply
 
     async def gradient(_: Request, body: SensitivityText) -> Response:
         """Multiply a vector with the Jacobian of an output from the left."""
@@ -150,6 +157,8 @@ async def _answer(
 async def _jacobian(service: Service, body: SensitivityText | JacobianText) -> _Floats:
     """Return the Jacobian of one output, (its length, number of parameters)."""
     model = await _model(service, body.name, body.config)
+    if not _has_derivatives(model.card):
+        raise _unsupported("derivatives of a structure, which has none")
     mu = _point(model, body.input)
     if body.inWrt != 0:
         raise _invalid("0 as `inWrt`: there is one input vector", str(body.inWrt))
@@ -165,6 +174,10 @@ async def _jacobian(service: Service, body: SensitivityText | JacobianText) -> _
     if not np.isfinite(jacobian).all():
         raise _invalid("a point with finite derivatives", "another")
     return jacobian
+
+
+def _has_derivatives(card: ModelCard) -> bool:
+    return card.kind != "structure"
 
 
 def _vectors(answer: Answer, *, with_trust: bool) -> list[_Floats]:

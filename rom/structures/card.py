@@ -53,7 +53,7 @@ class StructureTexts:
     training
         Number of runs, number of their steps, SHA-256 of all of it.
     errors
-        Of the quantities, see `QuantityCard`.
+        Of the quantities, see `QuantityCard`; of one that is not there nothing is known.
     lineage
         Where it comes from.
     """
@@ -94,7 +94,7 @@ def structure_card(parts: StructureParts, texts: StructureTexts) -> ModelCard:
             for f in space.fields
         ),
         quantities=tuple(
-            QuantityCard(name=name, unit=unit, per_time=True, error=texts.errors.get(name, 0.0))
+            QuantityCard(name=name, unit=unit, per_time=True, error=texts.errors.get(name))
             for name, unit in quantities.items()
         ),
         times=TimesCard(first=times[0], last=times[-1], count=len(times)),

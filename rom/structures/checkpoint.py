@@ -76,6 +76,11 @@ class Checkpoints:
             if path != model:
                 shutil.rmtree(path)
 
+    @property
+    def begun(self) -> bool:
+        """Whether a step is there to go on from; a run may have ended before its first one."""
+        return bool(self._steps())
+
     def load(self) -> EnrichedRun:
         """Return the run of the newest step.
 

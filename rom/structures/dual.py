@@ -63,7 +63,7 @@ class DualModes:
 
     def size(self, places: _Ints) -> float:
         """Return the largest norm of a frame at points (m,)."""
-        own = self.modes[places].reshape(-1, self.rank)
+        own = self.modes[places].reshape(len(places) * self.modes.shape[1], self.rank)
         return float(np.linalg.norm(self.coefficients @ own.T, axis=1).max(initial=0.0))
 
 

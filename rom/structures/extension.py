@@ -81,8 +81,9 @@ class Extension:
         if norm <= self._settings.displacement_tolerance * size:
             return model.modes, model.singular_values
         modes = np.column_stack([model.modes, rest / norm])
-        kept = model.singular_values[: model.rank]
-        return modes, np.r_[kept, norm]
+        # What the building has discarded stays discarded: the card tells it.
+        kept, rest_values = np.split(model.singular_values, [model.rank])
+        return modes, np.r_[kept, norm, rest_values]
 
 
 def _field(model: ReducedStructure, field: DualModes, full: FullState) -> _Floats:

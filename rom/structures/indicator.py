@@ -153,8 +153,10 @@ def calibrate_structure(
     numbers = np.unique(pairs.trajectories[pairs.trajectories >= 0])
     if len(numbers) < _FEWEST or not 0 < level < 1:
         raise UserError(
-            f"Expected steps of at least {_FEWEST} trajectories that were left out, and a level "
-            f"between 0 and 1; received {len(numbers)} and {level}. Compute more trajectories."
+            f"Expected steps at which the {name.replace('_', ' ')} is not zero in at least "
+            f"{_FEWEST} trajectories that were left out, and a level between 0 and 1; received "
+            f"{len(numbers)} such trajectories and the level {level}. Compute more trajectories "
+            "with larger loads, or take another field for the indicator."
         )
     made = _made(name, size, pairs, level)
     return replace(made, covered=_covered(name, size, pairs, level, numbers))

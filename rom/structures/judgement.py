@@ -6,9 +6,11 @@ The error of a field in a run is
    \max_t \|f(t) - f^*(t)\| / \max_t \|f^*(t)\|
 
 in L2, with the displacement at nodes and von Mises stress and plasticity at the material points;
-that of a quantity the root mean square over all runs and times, relative to its deviation. The
-indicator is held against its own error at each step (`rom.structures.held_out`); steps without
-plasticity, where nothing can go wrong, do not count.
+that of a quantity the root mean square over all runs and times, relative to its deviation. Numbers
+of cycles differ by decades: their error is the root mean square of the difference of log N, about
+their relative error, over the times at which N or its answer is below the cap of
+`rom.structures.life`. The indicator is held against its own error at each step
+(`rom.structures.held_out`); steps without plasticity, where nothing can go wrong, do not count.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from rom.products import SparseProduct
 from rom.structures.full_response import full_frames
 from rom.structures.held_out import relative_error, true_field
+from rom.structures.life import CYCLES, MOST_CYCLES
 from rom.structures.mass import mass_matrix
 from rom.structures.online import ReducedStepError, run
 from rom.structures.published_parts import PLASTICITY, StructureParts
@@ -47,7 +50,8 @@ class JudgedRun:
         By field: displacement, von_mises and, where the law has it, accumulated_plasticity; one
         if the reduced run stopped.
     eta, own
-        Indicator and its own error at the steps at which something flows, (k,).
+        Indicator and its own error at the steps at which something flows, (k,); infinite and one
+        at all of them if the reduced run stopped: such a run has no answer, and is not covered.
     truth, found
         Responses of both models; `found` is None if the reduced run stopped.
     """
@@ -78,7 +82,8 @@ def judge_run(parts: StructureParts, trajectory: Trajectory) -> JudgedRun:
         states += [state for state, _ in run(model, loads, start, trajectory.times[1:])]
     except ReducedStepError:
         lost = dict.fromkeys(_fields(exact[0]), 1.0)
-        return JudgedRun(lost, np.array([np.inf]), np.ones(1), truth, None)
+        count = max(1, _flowing(parts, trajectory))
+        return JudgedRun(lost, np.full(count, np.inf), np.ones(count), truth, None)
     frames = list(reduced_frames(parts, loads, states))
     eta, own = _indicated(parts, trajectory, states)
     found = parts.maker()(trajectory.times, frames)
@@ -86,16 +91,34 @@ def judge_run(parts: StructureParts, trajectory: Trajectory) -> JudgedRun:
 
 
 def quantity_errors(judged: Sequence[JudgedRun]) -> dict[str, float]:
-    """Return the errors of the quantities, see the module; runs that stopped do not count."""
+    """Return the errors of the quantities, see the module; runs that stopped do not count.
+
+    What was not measured has no entry: numbers of cycles that are never below their cap.
+    """
     pairs = [(one.truth.quantities, one.found.quantities) for one in judged if one.found]
-    errors = {}
+    errors: dict[str, float] = {}
     for name in pairs[0][0] if pairs else ():
         exact = np.concatenate([truth[name] for truth, _ in pairs])
         found = np.concatenate([answer[name] for _, answer in pairs])
+        if name == CYCLES:
+            errors |= _of_cycles(exact, found)
+            continue
         spread = float(exact.std())
         away = float(np.sqrt(np.mean((found - exact) ** 2)))
         errors[name] = away / spread if spread > 0.0 else 0.0
     return errors
+
+
+def _of_cycles(exact: _Floats, found: _Floats) -> dict[str, float]:
+    below = np.minimum(exact, found) < MOST_CYCLES
+    away = np.log(found[below] / exact[below])
+    return {CYCLES: float(np.sqrt(np.mean(away**2)))} if below.any() else {}
+
+
+def _flowing(parts: StructureParts, trajectory: Trajectory) -> int:
+    """Return the number of steps at which something flows."""
+    model, name = parts.model, parts.indicator.name
+    return sum(bool(f.any()) for f in true_field(model.mesh, model.law, trajectory, name))
 
 
 def _indicated(

@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["MOST_CYCLES", "LifeSettings", "cycles_to_failure", "strain_range"]
+__all__ = ["CYCLES", "MOST_CYCLES", "RANGE", "LifeSettings", "cycles_to_failure", "strain_range"]
 
 type _Floats = NDArray[np.float64]
 
 # Beyond it low-cycle fatigue says nothing; also where nothing flows.
 MOST_CYCLES = 1e9
+# Names of the quantities.
+RANGE = "largest_life_indicator"
+CYCLES = "cycles_to_failure"
 
 
 @final

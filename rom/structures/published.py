@@ -165,7 +165,7 @@ class PublishedStructure:
         """
         values, times = self._values(mu, None), checked_times(self.times, t)
         place = self._trained.place(self.parameters.units(values))
-        found = answered(response, self._rows(response), what, times)
+        found = answered(response, self._rows(response), what, times, self.parts.life)
         return Answer(
             values={name: array[np.newaxis] for name, array in found.items()},
             units={name: self.units.get(name, "1") for name in found},
@@ -201,7 +201,7 @@ class PublishedStructure:
     def _of_run(self, run: StructureRun, what: Select, times: _Floats) -> dict[str, _Floats]:
         if what.kind == "coefficients":
             return {"coefficients": between(self.times, run.coefficients.T, times).T}
-        return answered(run.response, self._rows(run.response), what, times)
+        return answered(run.response, self._rows(run.response), what, times, self.parts.life)
 
     def _answer(
         self,
@@ -220,7 +220,7 @@ class PublishedStructure:
             score=place.score,
             distance=place.distance,
             reasons=reasons,
-            coverage=self.parts.indicator.reached,
+            coverage=self.parts.indicator.covered,
             level_used=self.level,
             model=self.name,
             version=self.version,

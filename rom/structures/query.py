@@ -9,6 +9,7 @@ from infra.errors import UserError
 from rom.prepared_rows import RowMaker
 from rom.selection import Select
 from rom.structures.kept_runs import StructureRun
+from rom.structures.life import CYCLES, RANGE, LifeSettings, cycles_to_failure
 from rom.structures.online import run
 from rom.structures.published_parts import PLASTICITY, StructureParts
 from rom.structures.reconstruction import displacement, reconstruct, values_at_points
@@ -58,7 +59,11 @@ def reduced_frames(
 
 
 def answered(
-    response: StructureResponse, rows: RowMaker, what: Select, times: _Floats
+    response: StructureResponse,
+    rows: RowMaker,
+    what: Select,
+    times: _Floats,
+    life: LifeSettings | None = None,
 ) -> dict[str, _Floats]:
     """Return what is selected of a response at some times.
 
@@ -72,6 +77,9 @@ def answered(
         Fields or quantities.
     times
         (T,), s; what lies between two times of the response is interpolated.
+    life
+        Coefficients of the material: cycles to failure are those of the interpolated strain range,
+        for they themselves fall by decades between two times.
 
     Returns
     -------
@@ -84,7 +92,7 @@ def answered(
         If something that is selected does not exist.
     """
     if what.kind == "quantities":
-        return _quantities(response, what.names, times)
+        return _quantities(response, what.names, times, life)
     found = rows(what)
     values = between(response.times, found.basis.modes, times)
     return {name: np.ascontiguousarray(values[part].T) for name, part in found.parts.items()}
@@ -98,10 +106,20 @@ def between(known: _Floats, columns: _Floats, times: _Floats) -> _Floats:
 
 
 def _quantities(
-    response: StructureResponse, names: tuple[str, ...], times: _Floats
+    response: StructureResponse,
+    names: tuple[str, ...],
+    times: _Floats,
+    life: LifeSettings | None,
 ) -> dict[str, _Floats]:
     known = response.quantities
     unknown = [name for name in names if name not in known]
     if unknown:
         raise UserError(f"Expected quantities out of {', '.join(known)}; received {unknown}.")
-    return {name: np.interp(times, response.times, known[name]) for name in names or known}
+    found = {}
+    for name in names or known:
+        lives = life is not None and name == CYCLES
+        values = np.interp(times, response.times, known[RANGE if lives else name])
+        if life is not None and lives:
+            values = np.array([cycles_to_failure(float(value), life) for value in values])
+        found[name] = values
+    return found

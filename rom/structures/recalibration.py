@@ -4,13 +4,13 @@ A high-fidelity state extends the bases, so that all residuals R fall, those of 
 seen too; their errors do not fall in proportion. Pairs (R, E) of the model before would promise too
 much. So each model that was built without one trajectory is extended by the same high-fidelity
 states, and its pairs are taken anew. A state of the enrichment is thereby seen by all of them, as
-it is by the model itself.
+it is by the model itself; only a model without the trajectory of the same loads does not see it.
 
 The models without one trajectory are kept: a further state costs one extension and one reduced run
 for each of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import final
 
 import numpy as np
@@ -58,7 +58,7 @@ class Recalibration:
             self._models.append(build_structure(mesh, law, others, settings)[0])
         self._extension = Extension(self._models[0], settings)
 
-    def extend(self, loads: LoadCase, full: FullState) -> None:
+    def extend(self, loads: LoadCase, full: FullState, own: Collection[int] = ()) -> None:
         """Take one more high-fidelity state.
 
         Parameters
@@ -67,8 +67,14 @@ class Recalibration:
             That acted.
         full
             The state.
+        own
+            Numbers of the trajectories under the same loads: the models without them do not learn
+            from the state, for they would know what they are judged by.
         """
-        self._models = [self._extension.extend(model, loads, full) for model in self._models]
+        self._models = [
+            model if number in own else self._extension.extend(model, loads, full)
+            for number, model in enumerate(self._models)
+        ]
 
     def indicator(self) -> StructureIndicator:
         """Return the indicator of the model that knows all states that were taken."""

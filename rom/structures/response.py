@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from infra.field_space import FieldInfo, FieldSpace
-from rom.structures.life import LifeSettings, cycles_to_failure, strain_range
+from rom.structures.life import CYCLES, RANGE, LifeSettings, cycles_to_failure, strain_range
 from rom.structures.nodal import nodal_means
 from rom.structures.tetrahedra import tetrahedra
 from solvers.laws.mandel import von_mises
@@ -114,8 +114,8 @@ class ResponseMaker:
         """Units of the quantities, in their order."""
         names = {"largest_displacement": "mm", "largest_von_mises": "MPa"}
         if self._flows:
-            names |= {"largest_plasticity": "1", "largest_life_indicator": "1"}
-            names |= {} if self._life is None else {"cycles_to_failure": "1"}
+            names |= {"largest_plasticity": "1", RANGE: "1"}
+            names |= {} if self._life is None else {CYCLES: "1"}
         return names
 
     def __call__(self, times: _Floats, frames: Iterable[PointFrame]) -> StructureResponse:

@@ -20,8 +20,8 @@ from flows.structure_build import build_parts
 from flows.structure_data import StructureData
 from flows.structure_design import structure_design
 from flows.structure_enrich import enrich_structure
-from flows.structure_flow import ended
-from flows.structure_full import compute_full
+from flows.structure_flow import _tell_newest, ended
+from flows.structure_full import _where, compute_full, full_job
 from flows.structure_jobs import compare_structure
 from flows.structure_publish import publish_structure
 from flows.structure_runs import WORKER
@@ -33,13 +33,17 @@ from flows.structure_study import (
     shipped_structures,
     with_structure_settings,
 )
+from flows.structure_summary import StructureSummary
 from infra.cluster import LocalCluster
 from infra.errors import ChecksumError, UserError
+from infra.files import FileLock
 from rom.registry import Registry
 from rom.service.local_jobs import JobHandle
-from rom.structures.enriched_run import EnrichmentOptions
+from rom.structures.checkpoint import Checkpoints
+from rom.structures.enriched_run import EnrichedRun, EnrichmentOptions
 from rom.structures.judgement import judge_run
 from rom.structures.published import PublishedStructure
+from rom.structures.recalibration import Recalibration
 from solvers.problems.structures.cube import Cube
 from solvers.structure_mesh import StructureMesh
 from solvers.structures.state_files import load_state
@@ -197,6 +201,7 @@ def test_the_command_line_asks_and_names_the_level(copy: Path, romflow: Romflow)
     assert "Level used: reduced" in done.out
     with np.load(copy / "a.npz") as found:
         assert found["von_mises"].shape == (11, 27)
+        assert str(found["level_used"]) == "reduced"
     assert "tiny-cube" in romflow("models", "--models", copy / "models").out
 
 
@@ -343,17 +348,24 @@ def test_inverted_elements_end_with_a_message(
         (["model.rank=0"], "model.rank"),
         (["tolerence=1"], "tolerance"),
         (["life.exponent=0.5"], "life.exponent"),
+        (["tolerance=.inf"], "tolerance"),
+        (["indicator.field=foo"], "indicator.field: expected one of the fields of the model"),
+        (["model.fields=[stress]", "indicator.field=back_stress"], "indicator.field"),
+        (["model.fields=[stress, foo]"], "received foo"),
+        (["model.fields=[]"], "model.fields: expected the stress among them"),
+        (["model.fields=[accumulated_plasticity]"], "model.fields"),
     ],
 )
 def test_a_wrong_setting_is_refused_at_once(
     tmp_path: Path, romflow: Romflow, settings: list[str], text: str
 ) -> None:
     given = [word for setting in settings for word in ("--set", setting)]
-    done = romflow("run", "build-rom", "--rom", written(tmp_path), *given)
-    assert done.code == 2, done.err
-    assert text in done.err
-    assert "Traceback" not in done.err
-    assert not (tmp_path / "models").exists()
+    for dry in ([], ["--dry-run"]):
+        done = romflow("run", "build-rom", "--rom", written(tmp_path), *given, *dry)
+        assert done.code == 2, done.err
+        assert text in done.err
+        assert "Traceback" not in done.err
+        assert not (tmp_path / "models").exists()
 
 
 def test_laws_that_are_impossible_are_refused(tmp_path: Path, romflow: Romflow) -> None:
@@ -388,6 +400,155 @@ def test_enrichment_of_what_is_no_structure_is_refused(copy: Path) -> None:
         enrich_structure("plate", registry, copy / "models", {}, lambda o: o, quiet)
     with pytest.raises(UserError, match="spot: missing"):
         enrich_structure("tiny-cube", registry, copy / "models", {}, lambda o: o, quiet)
+
+
+def enriched_at(
+    folder: Path, mu: dict[str, float], tolerance: float, tell: Callable[[str], None] = quiet
+) -> StructureSummary:
+    """Enrich by one step at most."""
+    registry = Registry(folder / "models")
+    options = EnrichmentOptions(tolerance=tolerance, budget=1)
+    return enrich_structure("tiny-cube", registry, folder / "models", mu, lambda _: options, tell)
+
+
+def test_an_equal_model_is_published_once_wherever_and_however_it_was_computed(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    run = {**TINY["run"], "workers": 1, "retries": 1}
+    study = tiny(copy, run=run, catalog="elsewhere")
+    data = StructureData(study)
+    built, registry = build_parts(data, quiet), Registry(copy / "models")
+    before = published(copy)
+    known = {**before.card.lineage, "enrichments": [{"key": "0"}]}
+    card = before.card.model_copy(update={"lineage": known})
+    registry.publish(PublishedStructure(card, before.parts))
+    summary = publish_structure(data, built, [])
+    assert (summary.new, summary.version) == (False, 1)
+    said: list[str] = []
+    _tell_newest(summary, study, said.append)
+    assert "The newest is version 2, which is enriched" in said[0]
+    # A change is another version; where its catalogue is does not depend on who enriches it.
+    other = tiny(copy, description="Another.", catalog="elsewhere")
+    assert publish_structure(StructureData(other), built, []).version == 3
+    assert registry.card("tiny-cube").lineage["structure"]["catalog"] == str(copy / "elsewhere")
+
+
+@pytest.mark.parametrize("index", [1, 4])
+def test_an_enrichment_without_a_run_of_its_model_is_refused(copy: Path, index: int) -> None:
+    data = StructureData(tiny(copy))
+    lost = data.store.path(data._jobs[index])
+    lost.unlink()
+    with pytest.raises(UserError, match=f"no file .*{lost.name} of run {index}") as refused:
+        enriched(copy, quiet)
+    assert "romflow run build-rom" in str(refused.value)
+    assert Registry(copy / "models").versions("tiny-cube") == (1,)
+
+
+def test_an_enrichment_goes_on_after_an_end_before_its_first_step(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(self: Checkpoints, _run: EnrichedRun) -> None:
+        (self.folder / "model-000000").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as changed:
+        changed.setattr(Checkpoints, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            enriched_at(copy, OUTSIDE, 1e9)
+    # Nothing is added: what is known of the version stays.
+    summary = enriched_at(copy, OUTSIDE, 1e9)
+    assert (summary.new, summary.version, summary.held_out) == (False, 1, 1)
+    assert summary.coverage is not None
+    assert set(summary.errors) == {"displacement", "von_mises", "accumulated_plasticity"}
+
+
+def test_a_model_is_enriched_once_at_a_time(copy: Path) -> None:
+    place = copy / "models/tiny-cube/enrichments"
+    place.mkdir()
+    other = FileLock(place / ".lock")
+    assert other.acquire(wait=False)
+    with pytest.raises(UserError, match="Expected one enrichment of tiny-cube at a time"):
+        enriched(copy, quiet)
+    other.release()
+
+
+def test_a_run_that_was_learned_judges_no_longer(copy: Path) -> None:
+    lineage: Any = published(copy).card.lineage
+    said: list[str] = []
+    enriched_at(copy, lineage["held_out"][0]["mu"], 1e-9, said.append)
+    assert any("judge the model no longer" in text for text in said)
+    card = published(copy).card
+    assert (card.lineage["held_out"], card.lineage["evaluation"]) == ([], {})
+    # Nothing is known of the quantities then; it is not said that they are exact.
+    assert {quantity.error for quantity in card.quantities} == {None}
+
+
+def test_a_model_without_a_run_does_not_learn_from_the_states_of_its_loads(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extend, own = Recalibration.extend, []
+
+    def noted(self: Recalibration, loads: Any, full: Any, left: Any = ()) -> None:
+        own.append(list(left))
+        models = list(self._models)
+        extend(self, loads, full, left)
+        same = [a is b for a, b in zip(models, self._models, strict=True)]
+        assert same == [False, False, True, False]
+
+    monkeypatch.setattr(Recalibration, "extend", noted)
+    lineage: Any = published(copy).card.lineage
+    enriched_at(copy, lineage["samples"][2]["mu"], 1e-9)
+    assert own == [[2]]
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        (("--time", 99), "99"),
+        (("--select", "field=nonsense"), "nonsense"),
+        (("--select", "qoi=nonsense"), "nonsense"),
+        (("--picture", "p.png"), "triangles in the plane"),
+        (("--policy", "nonsense"), "--policy: expected flag or refuse"),
+    ],
+)
+def test_a_wrong_question_costs_no_full_order_run(
+    home: Path, romflow: Romflow, monkeypatch: pytest.MonkeyPatch, question: Any, text: str
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("flows.structure_full.compute_full", never)
+    done = romflow("query", "tiny-cube", "--models", home / "models", "--mu", "spot=0.35",
+                   "--mu", "temperature_rise=600", "--full", *question)  # fmt: skip
+    assert done.code == 2, done.err
+    assert text in done.err
+
+
+def test_a_full_answer_at_a_run_of_the_study_is_that_run(home: Path) -> None:
+    model, data = published(home), StructureData(tiny(home))
+    mu = {name: data._jobs[0].mu[name] for name in ("spot", "temperature_rise")}
+    assert full_job(model, mu).key == data._jobs[0].key
+
+
+def test_a_full_answer_is_computed_as_the_runs_of_the_study(home: Path) -> None:
+    model = published(home)
+    lineage: Any = model.card.lineage
+    run = {**lineage["structure"]["run"], "ranks": 3}
+    known = {**lineage, "structure": {**lineage["structure"], "run": run}}
+    card = model.card.model_copy(update={"lineage": known})
+    cluster, ranks = _where(PublishedStructure(card, model.parts), home)
+    assert (type(cluster), ranks) == (LocalCluster, 3)
+
+
+def test_a_study_that_is_none_is_told_what_is_there(tmp_path: Path, romflow: Romflow) -> None:
+    done = romflow("run", "build-rom", "--rom", "plate-romm")
+    assert (done.code, "Did you mean plate-rom?" in done.err) == (2, True)
+    path = tmp_path / "neither.yaml"
+    path.write_text("name: neither\nproblme: cube\n")
+    done = romflow("run", "build-rom", "--rom", path)
+    assert done.code == 2
+    assert "expected `study`, which makes a model of fields, or `problem`" in done.err
 
 
 def test_other_commands_say_that_they_are_not_for_structures(copy: Path, romflow: Romflow) -> None:

@@ -48,12 +48,13 @@ export class Quantities {
       const values = columns.map((c) => at(c.values[q.name]));
       const shown = values.map((v) => (v === undefined ? "–" : withUnit(v, q.unit, 5)));
       if (compared) shown.push(values.includes(undefined) ? "–" : withUnit(values[0] - values[1], q.unit, 3));
-      const cells = [...shown, percent(q.error)].map((text) => make("td", {}, text));
+      const cells = [...shown, q.error === null ? "unknown" : percent(q.error)].map((text) => make("td", {}, text));
       return make("tr", {}, make("th", { scope: "row" }, q.name), ...cells);
     });
+    const logs = model.card.kind === "structure" ? " That of cycles: of their logarithm." : "";
     const caption = model.times.length > 1 ? `At ${number(model.times[k])} s. ` : "";
     this.table.replaceChildren(
-      make("caption", {}, `${caption}Usual error: of simulations that were left out, over the quantity's spread.`),
+      make("caption", {}, `${caption}Usual error: of simulations that were left out, over the quantity's spread.${logs}`),
       make("thead", {}, make("tr", {}, ...heads.map((h) => make("th", { scope: "col" }, h)))),
       make("tbody", {}, ...rows),
     );

@@ -50,8 +50,8 @@ function meaning(state, trust, card) {
   if (state === "stop") return "The indicator was calibrated inside the trained range; out here it promises nothing.";
   if (card.kind === "structure") {
     return (
-      `With probability ${percent(trust.coverage)} the relative error at a time is below its indicator, of which ` +
-      `this is the largest: ${card.trust.kind}. Calibrated on ${number(card.trust.pairs)} runs that were left out.`
+      `Part of the relative errors at single times that are below their indicator, of which this is the largest: ` +
+      `${measured(card)}. ${card.trust.kind}. Calibrated on ${number(card.trust.pairs)} runs that were left out.`
     );
   }
   return (
@@ -59,6 +59,13 @@ function meaning(state, trust, card) {
     `${card.times.count > 1 ? " and all times" : ""}) is below this. ` +
     `Calibrated on ${number(card.trust.pairs)} simulations that were left out.`
   );
+}
+
+function measured(card) {
+  const held = card.lineage?.evaluation?.coverage;
+  const parts = [`${percent(card.trust.measured_coverage)} (runs left out)`];
+  if (typeof held === "number") parts.push(`${percent(held)} (runs held out)`);
+  return `asked for ${percent(card.trust.level)}, measured ${parts.join(", ")}`;
 }
 
 function reason(state, trust) {

@@ -76,6 +76,8 @@ def test_a_structure_shows_its_body_its_level_and_its_history(page: Page, shot: 
     expect(page.locator("#factor")).to_contain_text("displacements ×")
     expect(page.locator("#trust-meaning")).to_contain_text("Level used: reduced.")
     expect(page.locator("#trust-meaning")).to_contain_text("accumulated plasticity at each time")
+    expect(page.locator("#trust-meaning")).to_contain_text("(runs left out)")
+    expect(page.locator("#trust-meaning")).not_to_contain_text("probability")
     expect(page.locator("#quantities tbody tr")).to_have_count(5)
     expect(page.get_by_label("Curve")).to_contain_text("largest_plasticity")
     page.get_by_label("Show", exact=True).select_option("von_mises")

@@ -55,7 +55,7 @@ def test_the_usual_outputs_are_quantities_with_trust(client: Client, moving: Red
     trust = reply["parameters"]
     assert trust["indicator"] == pytest.approx(expected.eta.max(), rel=1e-6)
     assert set(trust) == {
-        "indicator", "coverage", "in_range", "trusted", "reason", "model_hash"
+        "indicator", "coverage", "in_range", "trusted", "reason", "level_used", "model_hash"
     }  # fmt: skip
 
 

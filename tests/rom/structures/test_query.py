@@ -9,17 +9,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from flows.structure_summary import covered
+from flows.structure_trust import trust_text
 from infra.errors import ChecksumError, UserError
 from rom.registry import Registry
 from rom.selection import Select
+from rom.structures.dual import DualBasis, dual_modes
 from rom.structures.full_response import full_response
-from rom.structures.judgement import judge_run, quantity_errors
+from rom.structures.indicator import StepPairs, calibrate_structure
+from rom.structures.judgement import JudgedRun, judge_run, quantity_errors
 from rom.structures.kept_runs import KeptRuns, StructureRun
 from rom.structures.life import MOST_CYCLES, LifeSettings, cycles_to_failure, strain_range
 from rom.structures.nodal import nodal_means
+from rom.structures.online import ReducedStepError
 from rom.structures.published import PublishedStructure
 from rom.structures.response import StructureResponse
+from rom.structures.state import ReducedState
 from rom.structures.tetrahedra import tetrahedra
+from rom.structures.trust import structure_tolerance
+from rom.truncation import Truncation
 from solvers.structure_mesh import StructureMesh
 
 FIELDS = (
@@ -138,6 +146,80 @@ def test_the_full_order_model_answers_in_the_same_words(
         made_structure.unseen, response, None, Select.fields("displacement_x")
     )
     np.testing.assert_array_equal(field.values["displacement_x"][0], moved[:, :, 0])
+
+
+def test_cycles_between_two_times_are_those_of_the_strain_range(
+    model: PublishedStructure, made_structure: Any
+) -> None:
+    times = np.linspace(0.0, 4.0, 65)
+    values = model.query(made_structure.unseen, times).values
+    life = model.parts.life
+    assert life is not None
+    expected = [cycles_to_failure(x, life) for x in values["largest_life_indicator"][0]]
+    assert values["cycles_to_failure"][0].tolist() == expected
+    stored = model.query(made_structure.unseen).values["cycles_to_failure"][0]
+    np.testing.assert_array_equal(values["cycles_to_failure"][0, ::4], stored)
+
+
+def test_errors_of_cycles_are_those_of_their_logarithm_below_the_cap() -> None:
+    def response(cycles: list[float]) -> StructureResponse:
+        quantities = {"cycles_to_failure": np.array(cycles)}
+        return StructureResponse(np.zeros(len(cycles)), np.zeros((1, len(cycles))), quantities)
+
+    def judged(true: list[float], found: list[float]) -> JudgedRun:
+        return JudgedRun({}, np.ones(1), np.ones(1), response(true), response(found))
+
+    far = judged([MOST_CYCLES, MOST_CYCLES, 100.0], [MOST_CYCLES, MOST_CYCLES, 149.0])
+    assert quantity_errors([far])["cycles_to_failure"] == pytest.approx(np.log(1.49))
+    # Nothing was measured: nothing is said.
+    assert quantity_errors([judged([MOST_CYCLES], [MOST_CYCLES])]) == {}
+
+
+def test_a_run_that_stops_is_not_covered(
+    model: PublishedStructure, made_structure: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: object, __: object, start: ReducedState, ___: object) -> Any:
+        raise ReducedStepError("It stops.", start)
+
+    whole = judge_run(model.parts, made_structure.truth)
+    monkeypatch.setattr("rom.structures.judgement.run", stopped)
+    lost = judge_run(model.parts, made_structure.truth)
+    assert lost.found is None
+    assert set(lost.errors.values()) == {1.0}
+    assert covered([lost]) == 0.0
+    # It counts as much as a run that does not stop.
+    assert len(lost.eta) == len(lost.own) == len(whole.own)
+    assert covered([whole, lost]) == pytest.approx(0.5 * float(covered([whole]) or 0.0))
+
+
+def test_the_coverage_that_is_told_was_measured(
+    model: PublishedStructure, made_structure: Any
+) -> None:
+    answer, trust = model.query(made_structure.unseen), model.card.trust
+    assert answer.coverage == model.parts.indicator.covered == trust.measured_coverage
+    lineage = model.card.lineage | {"evaluation": {"coverage": 0.9}}
+    card = model.card.model_copy(update={"lineage": lineage})
+    text = trust_text(card, answer, 0.05)
+    measured = f"{trust.measured_coverage:.1%} (runs left out), 90.0% (runs held out)"
+    assert f"asked for 95.0%, measured {measured}" in text
+    assert "probability" not in text
+    away = model.query({"pressure": -130.0, "temperature_rise": 600.0})
+    text = trust_text(card, away, 0.05)
+    assert "out of range" in text
+    assert "measured" not in text
+    assert structure_tolerance(card) == 0.05
+
+
+def test_a_field_that_is_always_zero_has_a_basis_without_modes() -> None:
+    frames = [np.zeros((3, 8, 1))]
+    field = dual_modes("p", frames, (3, 1), np.ones(8), Truncation(None, 1e-3))
+    assert field.size(np.array([1, 5])) == 0.0
+    values, residual = DualBasis(field, np.array([1, 5])).lift(np.zeros((2, 1)))
+    assert not values.any()
+    assert residual == 0.0
+    nothing = StepPairs(np.zeros(6), np.zeros(6), np.repeat([0, 1, 2], 2))
+    with pytest.raises(UserError, match="plasticity is not zero in at least 2 trajectories"):
+        calibrate_structure("accumulated_plasticity", 0.0, nothing)
 
 
 def test_selections_are_parts_of_the_fields(model: PublishedStructure, made_structure: Any) -> None:
