@@ -144,11 +144,13 @@ class LocalSlurm:
 
     def processes(self, node: str = "") -> list[psutil.Process]:
         """Return the job steps of a node, or of all nodes, with all that they have started."""
-        spool = str(self.folder / f"spool-{node}") if node else str(self.folder)
+        # A step works in its node's spool folder, or writes to its node's log.
+        places = [f"spool-{node}", f"slurmd-{node}.log"] if node else [""]
+        signs = tuple(str(self.folder / place) for place in places)
         found: list[psutil.Process] = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.name() == "slurmstepd" and self._is_of(process, spool):
+                if process.name() == "slurmstepd" and self._is_of(process, signs):
                     found += [process, *process.children(recursive=True)]
         return found
 
@@ -182,10 +184,9 @@ class LocalSlurm:
         return "\n".join([queue, *logs])
 
     @staticmethod
-    def _is_of(process: psutil.Process, spool: str) -> bool:
-        # A step has its node's spool folder as working folder, or in an open file.
-        return process.cwd().startswith(spool) or any(
-            file.path.startswith(spool) for file in process.open_files()
+    def _is_of(process: psutil.Process, signs: tuple[str, ...]) -> bool:
+        return process.cwd().startswith(signs) or any(
+            file.path.startswith(signs) for file in process.open_files()
         )
 
     def _configure(self) -> None:
