@@ -31,11 +31,11 @@ TINY: Mapping[str, Any] = {
     "time": {"end": 0.1, "frames": 3, "step": 0.02},
     "run": {"ranks": 2, "chunk_size": 2, "workers": 1, "retries": 2},
 }
-# Some seconds a sample: there is time to interrupt it.
+# A second a sample, or more: there is time to interrupt it.
 SLOW: Mapping[str, Any] = {
     **TINY,
     "problem": {"name": "taylor-green", "settings": {"cells": 16}},
-    "time": {"end": 0.2, "frames": 3, "step": 0.002},
+    "time": {"end": 0.2, "frames": 3, "step": 0.001},
 }
 
 
