@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -156,6 +157,7 @@ def site(prefix: str, nodes: int = 2, cpus: int = 2) -> Iterator[Site]:
     """
     if os.geteuid() != 0:
         raise SystemExit("This needs root: only root can bring up several Slurm nodes on one host.")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Slurm is ended then, too
     local = _local_slurm()
     local.install()
     short = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # it holds a socket

@@ -8,7 +8,6 @@ on: then the same study is submitted again, as it advises.
 """
 
 import argparse
-import signal
 import sys
 import time
 from collections import Counter
@@ -142,7 +141,6 @@ def compare(place: Site, name: str, expected: dict[int, dict[str, str]]) -> str:
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Slurm is ended then
     report = Report("slurm_faults", "Random fault schedules in Slurm", quick=options.quick)
     settings, outcomes = settings_of(quick=options.quick), []
     samples = settings["sampling"]["samples"]

@@ -7,7 +7,6 @@ commands do besides, a server, a mesh, statistics and a catalogue entry, is told
 not in it: xargs does nothing of the kind.
 """
 
-import signal
 import subprocess
 import sys
 import time
@@ -123,7 +122,6 @@ class Ways:
 def main() -> int:
     """Run all ways in turn; return the exit code."""
     quick = arguments(__doc__ or "").quick  # one run of each way, with chunks of seconds
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Slurm is ended then
     report = Report("slurm_throughput", "Chunks in Slurm beside xargs", quick=quick)
     with site("romflow-throughput-", nodes=NODES, cpus=1) as place:
         ways = Ways(place, SETTINGS | {"time": TIMES[quick]})

@@ -49,7 +49,7 @@ def _submit(
     if dry_run:
         print("\n".join(dry_run_scripts(chosen, place)), end="")
         return 0
-    submission = submit(chosen, place, retry_failed=retry_failed)
+    submission = submit(chosen, place, retry_failed=retry_failed, slurm=_slurm())
     last = submission.rounds[-1]
     n_chunks = sum(len(group.chunks) for group in last.groups)
     print(f"Dataset: {chosen.dataset}")
@@ -76,7 +76,7 @@ def _status(
     from flows.report import print_facts
     from flows.submit_status import status_of
 
-    seen = status_of(_root(study, set_))
+    seen = status_of(_root(study, set_), _slurm())
     facts = {
         "stage": seen.stage,
         "samples": f"{seen.committed} of {seen.samples} committed, {seen.failed} failed",
@@ -105,11 +105,18 @@ def _cancel(
     """
     from flows.submit import cancel
 
-    submission = cancel(_root(study, set_))
+    submission = cancel(_root(study, set_), _slurm())
     if submission.stage == "cancelled":
         print("Cancelled: committed samples are kept; romflow submit goes on.")
         return 0
     return say(f"Nothing was cancelled: the study is {submission.stage}.", 0)
+
+
+def _slurm() -> Any:
+    """Return Slurm's commands; whoever waits because it is away is told so."""
+    from infra.cluster.slurm_commands import Slurm
+
+    return Slurm(note=lambda text: print(text, file=sys.stderr, flush=True))
 
 
 def _root(study: str, settings: tuple[str, ...]) -> Path:

@@ -48,6 +48,7 @@ ReturnToService=2
 SlurmdParameters=config_overrides
 KillWait=5
 MinJobAge=300
+MaxJobCount=100000
 SlurmctldTimeout=60
 SlurmdTimeout=8
 MessageTimeout=10
