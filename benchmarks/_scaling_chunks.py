@@ -1,6 +1,7 @@
 """What chunks cost: their start, their samples one by one, their end, alone and side by side."""
 
 import json
+import resource
 import threading
 import time
 from collections.abc import Sequence
@@ -31,12 +32,14 @@ class ChunkCosts:
     ----------
     samples : from one commit to the next, the first of a chunk left out
     startup : from the job's start to where the first sample begins; its set-up is in it
+    idle : of that, the time in which no processor works for the job
     ending : from the last commit to the end of the job
     speeds : of each of 1, 2, ... jobs side by side, one for each core, over that of one alone
     """
 
     samples: tuple[float, ...]
     startup: float
+    idle: float
     ending: float
     speeds: tuple[float, ...]
 
@@ -48,6 +51,7 @@ class _Timed:
 
     samples: tuple[float, ...]
     startup: float
+    idle: float
     ending: float
 
 
@@ -87,6 +91,7 @@ def chunk_costs(rounds: Sequence[Bare]) -> ChunkCosts:
     return ChunkCosts(
         samples=tuple(each),
         startup=fmean(chunk["startup"] for chunk in alone),
+        idle=fmean(chunk["idle"] for chunk in alone),
         ending=fmean(chunk["ending"] for chunk in alone),
         speeds=tuple(speeds),
     )
@@ -132,17 +137,27 @@ def _side_by_side(
         spans[place] = (begun, time.time())
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    before = _processor()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [_timed(chunk, span) for chunk, span in zip(chunks, spans, strict=True)]
+    each = (_processor() - before) / count
+    return [_timed(chunk, span, each) for chunk, span in zip(chunks, spans, strict=True)]
 
 
-def _timed(chunk: Chunk, span: Sequence[float]) -> _Timed:
+def _processor() -> float:
+    """Return the processor seconds of all jobs that have ended, with all that they started."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _timed(chunk: Chunk, span: Sequence[float], processor: float) -> _Timed:
+    """Put a chunk's times together; samples are taken to keep a processor busy, if alone."""
     commits = [e["time"] for e in _events(chunk.log) if e["event"] == "committed"]
     if len(commits) != len(chunk.samples):
         raise SystemExit(f"{chunk.log}: expected {len(chunk.samples)} commits, received {commits}")
     each = np.diff(commits)
-    startup = commits[0] - span[0] - float(np.median(each))
-    return _Timed(tuple(map(float, each)), max(startup, 0.0), max(span[1] - commits[-1], 0.0))
+    startup = max(commits[0] - span[0] - float(np.median(each)), 0.0)
+    idle = min(max(span[1] - span[0] - processor, 0.0), startup)
+    return _Timed(tuple(map(float, each)), startup, idle, max(span[1] - commits[-1], 0.0))

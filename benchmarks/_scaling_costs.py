@@ -64,7 +64,7 @@ class FlowCosts:
     Attributes
     ----------
     flow : start and end of a flow of chunks
-    task, crowd : each chunk; what it takes more for each chunk of the flow
+    task, crowd : each chunk; what it takes more for each chunk that is open in the flow
     load : cores that flow and server need while they wait
     runs : seconds of the real chunks, by their number side by side
     """
@@ -144,6 +144,7 @@ def costs_of(
     costs = Costs(
         samples=chunks.samples,
         startup=chunks.startup,
+        idle=chunks.idle,
         opening=store.opening,
         ending=chunks.ending,
         store=store.shared,

@@ -8,11 +8,24 @@ from typing import final
 import numpy as np
 from _scaling_engine import Calls, Events, Place, Server
 
-__all__ = ["GATHER", "PERIOD", "WAYS", "Costs", "Outcome", "Study", "Way", "ideal", "simulate"]
+__all__ = [
+    "AHEAD",
+    "GATHER",
+    "PERIOD",
+    "WAYS",
+    "Costs",
+    "Outcome",
+    "Study",
+    "Way",
+    "ideal",
+    "simulate",
+]
 
 # What the flow's calls of Slurm wait for, as `infra.cluster.slurm` and `infra.cluster.rate` have
 # it: requests are gathered, two calls are 2 s apart in the long run, every other one is a question.
 GATHER, PERIOD = 0.3, 4.0
+# Chunks that a flow has open beyond those that are computed, as `flows.tasks` has it.
+AHEAD = 64
 
 
 @final
@@ -24,6 +37,7 @@ class Costs:
     ----------
     samples : times from one commit to the next inside a chunk, each as likely as the others
     startup : from the start of a chunk's MPI job to where a first sample begins
+    idle : of that, what no processor is needed for
     opening : what the start takes more for each sample of the dataset
     ending : from the last commit to the end of the job
     element : what the batch job takes around the MPI job
@@ -31,7 +45,7 @@ class Costs:
     looking : what a sample takes more for each one that is committed
     flow : start and end of the flow of chunks
     task : flow and Prefect's server for each chunk
-    crowd : what that takes more for each chunk of the flow
+    crowd : what that takes more for each chunk that is open in the flow
     controller : of Slurm's controller for each job
     first, turnaround : from a submission to the job's start; from a job's end to the next one's
         start in its place
@@ -42,6 +56,7 @@ class Costs:
 
     samples: tuple[float, ...]
     startup: float = 0.0
+    idle: float = 0.0
     opening: float = 0.0
     ending: float = 0.0
     element: float = 0.0
@@ -197,8 +212,8 @@ class _Simulation:
         self._drawn = np.asarray(costs.samples)
         self._calls = Calls(GATHER, PERIOD)
         self._flow, self._controller, self._store, self._stream = (Server() for _ in range(4))
-        self._startup = costs.startup + costs.opening * study.samples
-        self._task = costs.task + costs.crowd * len(self._chunks)
+        self._startup = costs.startup - costs.idle + costs.opening * study.samples
+        self._task = costs.task + costs.crowd * min(len(self._chunks), nodes + AHEAD)
         self._committed, self._work, self._ended = 0, 0.0, 0.0
 
     def run(self) -> Outcome:
@@ -248,6 +263,7 @@ class _Simulation:
             begin = self._controller.serve(begin, costs.controller)
             begin += costs.turnaround if waits else costs.first
             before += costs.element
+        begin += costs.idle
         self._rounds[slot] += 1
         seconds = self._rng.choice(self._drawn, size).tolist()
         self._work += sum(seconds)

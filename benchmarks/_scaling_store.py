@@ -1,6 +1,7 @@
 """What the store costs: commits side by side, and what grows with the number of samples."""
 
 import json
+import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -35,7 +36,9 @@ class StoreCosts:
     Attributes
     ----------
     alone : of a commit, its arrays included, if nobody else commits
-    shared : between two commits when as many as possible commit at once
+    shared : what commits side by side may have to do one after another, at most: the time between
+        two of them when several processes commit at once, or, if that is less, what a commit needs
+        of kernel and disk; Python's own work with the values is that of each node
     bytes_each : size of a sample on the disk
     prepare, publish : of a study as such, and for each sample
     opening : of opening a dataset, for each of its samples
@@ -63,13 +66,13 @@ def measure_store(folder: Path, settings: dict[str, Any], sizes: tuple[int, int]
     small, large = (_Dataset(folder, settings, size) for size in sizes)
     prepare_ = _line(sizes, (small.prepared, large.prepared))
     opens = [_fastest(lambda d=d: open_store(d.root)) for d in (small, large)]
-    alone = small.fill_alone()
+    alone, own = small.fill_alone()
     shared = large.fill_together()
     looks = [d.look() for d in (small, large)]
     publish_ = _line(sizes, (small.publish(), large.publish()))
     return StoreCosts(
         alone=alone,
-        shared=min(shared, alone),
+        shared=min(shared, alone - own),
         bytes_each=large.bytes / sizes[1],
         prepare=prepare_,
         publish=publish_,
@@ -110,9 +113,12 @@ class _Dataset:
         files = (self.root / "data.zarr").rglob("*")
         return float(sum(path.stat().st_size for path in files if path.is_file()))
 
-    def fill_alone(self) -> float:
-        """Commit all samples one after another; return the seconds of one."""
-        return commit_all(self.root, range(self._samples)) / self._samples
+    def fill_alone(self) -> tuple[float, float]:
+        """Commit all samples one after another; return the seconds of one, and Python's share."""
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        seconds = commit_all(self.root, range(self._samples))
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+        return seconds / self._samples, min(own, seconds) / self._samples
 
     def fill_together(self) -> float:
         """Commit all samples from several processes; return seconds over samples."""

@@ -14,14 +14,15 @@ __all__ = ["Curve", "Point", "draw", "tell_costs", "tell_points", "tell_predicti
 
 _WORDS = {
     "startup": "start of a chunk's MPI job up to its first sample, set-up included",
-    "opening": "the same, more for each sample of the dataset",
+    "idle": "of that, the time in which no processor works for it",
+    "opening": "the start, more for each sample of the dataset",
     "ending": "from the last commit to the end of the MPI job",
     "element": "start of the batch job's Python",
-    "store": "a commit's part that no other commit can overlap, at most",
+    "store": "a commit's part that may have to wait for other commits, at most",
     "looking": "look whether a sample is left to do, more for each that is committed",
     "flow": "start and end of the flow of chunks, once",
     "task": "flow and Prefect's server, each chunk",
-    "crowd": "the same, more for each chunk of the flow",
+    "crowd": "the same, more for each chunk that is open in the flow",
     "controller": "Slurm for each job if as many run as can, at most",
     "first": "Slurm from sbatch to the job's first line",
     "turnaround": "Slurm from the end of an element to the start of the next one in its place",

@@ -34,7 +34,7 @@ NAMED = {
     "rank": ("crashed",),
     "finisher": ("last job", "gone from Slurm"),
     "requeue": ("requeue",),
-    "controller": ("does not answer",),
+    "controller": ("does not answer", "started again"),
 }
 # Seconds between two questions whether anything is left; for the end of the last processes.
 _ASK, _GRACE = 3.0, 30.0

@@ -5,8 +5,10 @@ MPI job. The state of the work is in the dataset alone: a rerun, after whatever 
 what is not committed and nothing else.
 """
 
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -16,22 +18,25 @@ from uuid import UUID
 from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed
 from prefect.task_runners import TaskRunner
 from pydantic import BeforeValidator
 
 from flows.artifacts import show_artifacts
-from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, problem_of, run_chunk
+from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, run_chunk
 from flows.display import Display
 from flows.families import FAMILIES, Family
 from flows.messages import message_of
-from flows.plan import Plan, prepare
+from flows.plan import Chunk, Plan, prepare
 from flows.progress import Follower
 from flows.publish import publish
-from flows.slurm_profile import cluster_of, load_profile, ranks_of, runner_of
+from flows.slurm_profile import cluster_of, load_profile, places_of, ranks_of, runner_of
 from flows.study import Study, load_study
 from flows.study_parts import RunSettings
+from flows.submit import require_idle
+from flows.submit_state import SubmissionPaths, read_submission
+from flows.tasks import run_all
+from infra.cluster.slurm_commands import Slurm
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
 type GenerateFlow = Flow[..., State[dict[str, Any]]]
@@ -52,8 +57,8 @@ __all__ = [
 
 # Groups of settings that may be given in part. The parameters are a choice as a whole.
 _GROUPS = ("sampling", "time", "solver", "linear", "run")
-# Seconds between looks at the logs, and between updates of the artifact on the server.
-_LOOK, _UPDATE = 0.25, 5.0
+# Seconds between updates of the artifact on the server.
+_UPDATE = 5.0
 
 
 @flow(name="compute-chunks", validate_parameters=False, persist_result=False)
@@ -63,13 +68,13 @@ def compute_chunks(plan: Plan, run: RunSettings) -> list[Problem]:
     profile = load_profile(run.profile)
     cluster, ranks = cluster_of(profile, plan.root), ranks_of(profile, run)
     gate = Gate(cluster.end_jobs)
+
+    def submit(chunk: Chunk) -> Any:
+        return attempt.submit(chunk.number, chunk, ranks, gate, cluster, return_state=False)
+
     try:
-        futures = [
-            attempt.submit(chunk.number, chunk, ranks, gate, cluster, return_state=False)
-            for chunk in plan.chunks
-        ]
-        _follow(plan, futures)
-        return [problem for future in futures if (problem := problem_of(future))]
+        with _following(plan) as look:
+            return run_all(plan.chunks, submit, places_of(profile, run), look)
     finally:
         # Nothing is left unless this flow is being cancelled or has failed.
         gate.close()
@@ -142,6 +147,7 @@ def _merged(default: object, given: object) -> object:
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
+    _require_idle(study)
     plan = prepare(study, retry_failed=retry_failed)
     get_run_logger().info(
         "%s: %d samples, %d committed, %d chunks to compute",
@@ -166,6 +172,21 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
 
 
+def _require_idle(study: Study) -> None:
+    """Refuse a study whose jobs `romflow submit` has given to Slurm: they would do it twice."""
+    paths = SubmissionPaths(study.dataset)
+    if not paths.state.exists():
+        return
+    if shutil.which("squeue"):
+        require_idle(paths, Slurm())
+    elif read_submission(paths).stage == "running":
+        get_run_logger().warning(
+            "%s was submitted to a Slurm that this machine does not know: if its jobs go on "
+            "there, samples are computed twice (and committed once)",
+            paths.root,
+        )
+
+
 def task_runner(run: RunSettings, root: Path | None = None) -> TaskRunner[Any]:
     """Return what runs chunks side by side.
 
@@ -177,17 +198,18 @@ def task_runner(run: RunSettings, root: Path | None = None) -> TaskRunner[Any]:
     return runner_of(load_profile(run.profile), run, root or Path.cwd())
 
 
-def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
-    """Show progress until all chunks have ended."""
+@contextmanager
+def _following(plan: Plan) -> Iterator[Callable[[bool], None]]:
+    """Give a function that shows how far the chunks are, and takes whether any is left."""
     follower, logger = Follower(plan), get_run_logger()
     unit = "samples" if plan.steady else "frames"
     artifact = create_progress_artifact(0.0, description=f"{unit.title()} of {plan.root.name}")
     assert isinstance(artifact, UUID), "a coroutine only inside asynchronous flows"
     updated = time.monotonic()
     with Display(plan.n_samples * max(plan.n_frames, 1), unit) as display:
-        pending = True
-        while pending:
-            pending = bool(wait(futures, timeout=_LOOK).not_done)
+
+        def look(pending: bool) -> None:
+            nonlocal updated
             now = follower.look()
             display.show(now)
             for message in now.messages:
@@ -195,6 +217,8 @@ def _follow(plan: Plan, futures: list[PrefectFuture[Any]]) -> None:
             if not pending or time.monotonic() - updated > _UPDATE:
                 update_progress_artifact(artifact, 100.0 * now.fraction)
                 updated = time.monotonic()
+
+        yield look
 
 
 # Prefect finds a flow by a name in this module.

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from flows.study_parts import RunSettings
 
-__all__ = ["STATE", "cluster_of", "load_profile", "ranks_of", "runner_of", "shipped_profiles"]
+__all__ = [
+    "STATE",
+    "cluster_of",
+    "load_profile",
+    "places_of",
+    "ranks_of",
+    "runner_of",
+    "shipped_profiles",
+]
 
 _SHIPPED = Path(__file__).parent / "profiles"
 # What jobs in Slurm leave, in a dataset's folder.
@@ -86,9 +94,7 @@ def runner_of(profile: Profile, run: "RunSettings", root: Path) -> "TaskRunner[A
     if profile.kind == "slurm" or (profile.kind == "local" and run.runner == "threads"):
         from prefect.task_runners import ThreadPoolTaskRunner
 
-        # A thread waits for its chunk's job; Slurm itself lets `throttle` of them run.
-        side_by_side = profile.throttle or _THREADS if profile.kind == "slurm" else workers
-        return ThreadPoolTaskRunner(max_workers=side_by_side)
+        return ThreadPoolTaskRunner(max_workers=places_of(profile, run))
     from prefect_dask.task_runners import DaskTaskRunner
 
     if profile.scheduler is not None:
@@ -106,6 +112,20 @@ def runner_of(profile: Profile, run: "RunSettings", root: Path) -> "TaskRunner[A
         "scheduler_kwargs": {"dashboard": False},
     }
     return DaskTaskRunner(cluster_kwargs=settings)
+
+
+def places_of(profile: Profile, run: "RunSettings") -> int:
+    """Return how many chunks a flow waits for at once; how many run is the cluster's matter.
+
+    Parameters
+    ----------
+    profile, run : where, and how many
+    """
+    if profile.kind == "slurm":  # Slurm itself lets `throttle` of them run
+        return profile.throttle or _THREADS
+    if profile.scheduler is not None:
+        return _THREADS
+    return (profile.workers or run.workers) * profile.slots
 
 
 def _pilots(profile: Profile, ranks: int, workers: int, folder: Path) -> dict[str, Any]:

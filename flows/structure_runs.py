@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
-from prefect.futures import wait
 
-from flows.chunks import REFUSED, STORAGE, Gate, Problem, problem_of, run_chunk
+from flows.chunks import REFUSED, STORAGE, Gate, Problem, run_chunk
 from flows.generate import task_runner
 from flows.plan import Chunk
-from flows.slurm_profile import cluster_of, load_profile, ranks_of
+from flows.slurm_profile import cluster_of, load_profile, places_of, ranks_of
 from flows.structure_store import RunJob, RunStore
 from flows.study_parts import RunSettings
+from flows.tasks import run_all
 from infra.errors import StorageAccessError, UserError
 
 __all__ = ["WORKER", "compute_runs", "missing_runs"]
@@ -20,8 +21,6 @@ __all__ = ["WORKER", "compute_runs", "missing_runs"]
 type Tell = Callable[[str], None]
 
 WORKER = "flows.structure_worker"
-# Seconds between looks at what has ended.
-_LOOK = 0.25
 
 
 def missing_runs(
@@ -76,14 +75,12 @@ def compute_runs(chunks: list[Chunk], run: RunSettings, folder: Path) -> list[Pr
     profile = load_profile(run.profile)
     cluster, ranks = cluster_of(profile, folder), ranks_of(profile, run)
     gate = Gate(cluster.end_jobs)
+
+    def submit(chunk: Chunk) -> Any:
+        return attempt.submit(chunk.number, chunk, ranks, gate, cluster, WORKER, return_state=False)
+
     try:
-        futures = [
-            attempt.submit(chunk.number, chunk, ranks, gate, cluster, WORKER, return_state=False)
-            for chunk in chunks
-        ]
-        while wait(futures, timeout=_LOOK).not_done:
-            pass
-        return [problem for future in futures if (problem := problem_of(future))]
+        return run_all(chunks, submit, places_of(profile, run), lambda _pending: None)
     finally:
         # Nothing is left unless this flow is being cancelled or has failed.
         gate.close()

@@ -16,6 +16,7 @@ from flows.study import Study
 from flows.submit_costs import packing_of
 from flows.submit_rounds import finishing_job, group_plans, new_groups, open_round, submit_round
 from flows.submit_state import Submission, SubmissionPaths, read_submission
+from infra.cluster.controller import note_restart
 from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt
 from infra.cluster.profile import Profile
@@ -26,7 +27,7 @@ from infra.cluster.states import outcome_of
 from infra.errors import UserError, storage_errors
 from infra.files import locked
 
-__all__ = ["cancel", "check_slurm", "dry_run_scripts", "submit"]
+__all__ = ["cancel", "check_slurm", "dry_run_scripts", "require_idle", "submit"]
 
 
 def dry_run_scripts(study: Study, profile: Profile) -> list[str]:
@@ -69,12 +70,12 @@ def submit(
     _require_slurm(profile)
     slurm, paths = slurm or Slurm(), SubmissionPaths(study.dataset)
     partitions = check_slurm(slurm, profile, ranks_of(profile, study.run))
-    _require_idle(paths, slurm)
+    require_idle(paths, slurm)
     plan = prepare(study, retry_failed=retry_failed, logs=False)
     with storage_errors(paths.folder):
         paths.folder.mkdir(parents=True, exist_ok=True)
     with locked(paths.lock):
-        _require_idle(paths, slurm)  # another login may have been quicker
+        require_idle(paths, slurm)  # another login may have been quicker
         attempt = Attempt(profile.resources)
         attempts = {chunk.number: attempt for chunk in plan.chunks}
         before = read_submission(paths).rounds if paths.state.exists() else ()
@@ -82,7 +83,8 @@ def submit(
         submission = open_round(paths, _new(study, profile), attempts, packing)
         submission = submit_round(paths, submission, slurm)
     jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
-    paths.journal.write("submitted", f"{len(plan.chunks)} chunks submitted, jobs {jobs}")
+    boot = note_restart(paths.journal, slurm)
+    paths.journal.write("submitted", f"{len(plan.chunks)} chunks submitted, jobs {jobs}", boot=boot)
     return submission
 
 
@@ -165,8 +167,21 @@ def _new(study: Study, profile: Profile) -> Submission:
     return Submission(token=uuid.uuid4().hex[:10], study=data, profile=profile)
 
 
-def _require_idle(paths: SubmissionPaths, slurm: Slurm) -> None:
-    """Refuse a study that is in Slurm already."""
+def require_idle(paths: SubmissionPaths, slurm: Slurm) -> None:
+    """Refuse a study that is in Slurm already.
+
+    Parameters
+    ----------
+    paths : of its dataset
+    slurm : the commands
+
+    Raises
+    ------
+    UserError
+        If jobs of its submission wait or run.
+    SlurmError
+        If Slurm does not answer.
+    """
     if not paths.state.exists():
         return
     present = read_submission(paths)

@@ -17,6 +17,7 @@ from flows.submit_costs import packing_of
 from flows.submit_rounds import open_round, submit_round
 from flows.submit_state import Group, Submission, SubmissionPaths, read_submission
 from infra.cluster.arrays import places
+from infra.cluster.controller import note_restart
 from infra.cluster.policy import Attempt, advice, next_attempt
 from infra.cluster.resources import Limits
 from infra.cluster.slurm_commands import Queue, Slurm
@@ -66,6 +67,7 @@ def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
             if last.finisher is not None:
                 return submission
             return submit_round(paths, submission, slurm, again=True)
+        note_restart(paths.journal, slurm)
         study = Study.model_validate(submission.study)
         chunks, partitions = prepare(study, logs=False).chunks, slurm.partitions()
         left, limits = {c.number for c in chunks}, limits_of(partitions, submission.profile)

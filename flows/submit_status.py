@@ -1,10 +1,11 @@
 """`romflow status`: how far a submitted study is, from its dataset and from one call to Slurm."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from flows.submit_state import Submission, SubmissionPaths, read_submission
 from infra.cluster.arrays import places
@@ -16,7 +17,8 @@ from infra.zarr_store import open_store
 
 __all__ = ["Status", "status_of"]
 
-_EVENTS = 8
+# Lines of the journal that are shown, and of those that many chunks have alike.
+_EVENTS, _ALIKE = 8, 2
 
 
 @final
@@ -34,7 +36,7 @@ class Status:
     chunks : numbers of chunks of this round that wait, run or have ended, by such a word
     reasons : why chunks or the last job wait, in Slurm's words
     jobs : numbers of the round's jobs, the finishing one first
-    events : the last lines of the journal
+    events : the last lines of the journal; many chunks that met the same are told in short
     complaint : why the dataset is incomplete, or what to do
     """
 
@@ -77,7 +79,7 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
         stage = _stage(submission, queue)
         if stage == "stopped":
             complaint = "Its jobs are gone from Slurm. Submit the same study again: it goes on."
-    events = [str(event.get("text", "")) for event in paths.journal.read()]
+    events = _told(paths.journal.read())
     return Status(
         root=root,
         stage=stage,
@@ -91,6 +93,18 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
         events=tuple(events[-_EVENTS:]),
         complaint=complaint,
     )
+
+
+def _told(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the texts of events; where a crowd of chunks met the same, of the first ones only."""
+    texts: list[str] = []
+    for kind, group in groupby(events, lambda event: (event.get("event"), "chunk" in event)):
+        told = [str(event.get("text", "")) for event in group]
+        shown = told[:_ALIKE] if kind[1] and len(told) > _ALIKE + 1 else told
+        texts += shown
+        if len(shown) < len(told):
+            texts.append(f"and so {len(told) - len(shown)} more chunks")
+    return texts
 
 
 def _stage(submission: Submission, queue: Queue) -> str:

@@ -1,6 +1,7 @@
 """Slurm's commands: few calls, limited in their rate, tried again while the controller is away."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -169,6 +170,15 @@ class Slurm:
         """Return the partitions of this Slurm."""
         text = self._output(["sinfo", "-h", "-o", "%P|%l|%D|%c|%a|%m"])
         return tuple(_partition(line) for line in text.splitlines() if line.count("|") == 5)
+
+    def boot(self) -> str | None:
+        """Return when the controller was started, in its words; None if it does not tell."""
+        try:
+            text = self._call(["scontrol", "show", "config"]).stdout
+        except UserError:  # a site may offer no such command
+            return None
+        found = re.search(r"^BOOT_TIME\s*=\s*(\S+)", text, re.MULTILINE)
+        return found[1] if found else None
 
     def _output(self, command: Sequence[str]) -> str:
         return self._checked(self._patiently(command))

@@ -67,8 +67,8 @@ class Site:
     def root(self, name: str) -> Path:
         return self.folder / "out" / name
 
-    def romflow(self, *arguments: str, code: int = 0) -> str:
-        """Run a command to its end and return what it prints."""
+    def romflow(self, *arguments: str, code: int = 0, said: bool = False) -> str:
+        """Run a command to its end and return what it prints, or what it says of an error."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
         done = subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
@@ -81,7 +81,7 @@ class Site:
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return done.stderr if said else done.stdout
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:

@@ -30,6 +30,8 @@ wc -l < sbatch.calls""",
     "squeue": """for word; do case $word in --jobs=*) jobs=${word#--jobs=};; esac; done
 for job in $(echo "$jobs" | tr , ' '); do echo "$job|N/A|$(cat state)|None"; done""",
     "sinfo": "echo 'main*|1-00:00:00|50|8|up|4000'",
+    "scontrol": """echo 'Configuration data as of 2026-01-03T09:00:00'
+echo "BOOT_TIME               = $(cat boot)\"""",
 }
 
 
@@ -45,6 +47,10 @@ class Site:
             )
             (self.bin / name).chmod(0o755)
         self.state("PENDING")
+        self.boot("2026-01-02T08:00:00")
+
+    def boot(self, time: str) -> None:
+        (self.bin / "boot").write_text(time)
 
     def state(self, word: str) -> None:
         (self.bin / "state").write_text(word)
@@ -86,8 +92,8 @@ def test_a_submission_calls_slurm_once_for_a_thousand_jobs_and_a_few_times_more(
     site: Site,
 ) -> None:
     made = submit(site.study(), PROFILE, slurm=site.slurm())
-    # The partitions, a test of one job, two arrays and the last job.
-    assert site.calls() == {"sinfo": 1, "sbatch": 4}
+    # The partitions, a test of one job, two arrays and the last job, the controller's start.
+    assert site.calls() == {"sinfo": 1, "sbatch": 4, "scontrol": 1}
     assert sum(array.count for array in made.rounds[-1].groups[0].arrays) == SAMPLES
     folder = site.study().dataset / "jobs"
     jobs = [ChunkJob.model_validate_json(p.read_bytes()) for p in sorted(folder.glob("*.json"))]
@@ -109,9 +115,26 @@ def test_the_last_job_of_a_round_calls_slurm_a_few_times_for_all_its_chunks(site
     site.state("NODE_FAIL")
     paths = SubmissionPaths(site.study().dataset)
     finish(paths, 1, site.slurm())
-    # How the jobs ended, what a job may ask for, two arrays and the next last job.
-    assert site.calls() == {"squeue": 1, "sinfo": 1, "sbatch": 3}
+    # How the jobs ended, what a job may ask for, two arrays and the next last job; and the
+    # controller's start.
+    assert site.calls() == {"squeue": 1, "sinfo": 1, "sbatch": 3, "scontrol": 1}
     assert len(read_submission(paths).rounds) == 2
+
+
+def test_a_restart_of_the_controller_is_told_that_no_command_has_met(site: Site) -> None:
+    submit(site.study(), PROFILE, slurm=site.slurm())
+    site.state("NODE_FAIL")
+    paths = SubmissionPaths(site.study().dataset)
+    finish(paths, 1, site.slurm())
+    assert not [e for e in paths.journal.read() if e["event"] == "controller"]
+    site.boot("2026-01-02T08:30:00")
+    finish(paths, 2, site.slurm())
+    finish(paths, 3, site.slurm())
+    (event,) = [e for e in paths.journal.read() if e["event"] == "controller"]
+    assert event["text"] == "Slurm's controller was started again at 2026-01-02T08:30:00"
+    told = status_of(site.study().dataset, site.slurm()).events
+    assert event["text"] in told  # of the many chunks' lines there are but the first
+    assert "and so 1198 more chunks" in told
 
 
 def test_packed_chunks_need_fewer_jobs(site: Site) -> None:

@@ -108,6 +108,8 @@ def test_a_controller_that_is_restarted_is_waited_for(site: Any, expected: Any) 
     site.slurm.stop_controller()
     site.slurm.start_controller()
     complete(site, expected, "control")
+    # Its command line may have asked nothing meanwhile: the last job compares when it was started.
+    assert "controller" in site.events("control")
 
 
 def test_a_cancelled_study_ends_everywhere_and_can_be_gone_on_with(
@@ -115,6 +117,8 @@ def test_a_cancelled_study_ends_everywhere_and_can_be_gone_on_with(
 ) -> None:
     site.submit("stop", slow=True)
     site.until_started("stop")
+    words = ["run", "generate-ns-data", "--study", site.study("stop", slow=True)]
+    assert "received one whose jobs" in site.romflow(*words, code=2, said=True)
     site.romflow("cancel", str(site.root("stop")))
     site.until(lambda: not site.solvers("stop"), "the end of all processes")
     assert site.stage("stop") == "cancelled"
