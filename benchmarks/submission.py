@@ -142,7 +142,7 @@ def main() -> int:
             f"{SAMPLES} samples, {repeats} runs each, every one to a new folder. Default: 2 "
             "samples a chunk. Slurm takes up to 1000 chunks in one call."
         )
-        after = afterwards(place, calls, 15.0 if quick else 75.0)
+        after = afterwards(place, calls, 5.0 if quick else 75.0)
         flow = in_a_flow(place, calls, 12 if quick else 60)
     report.section("Calls to Slurm in any minute afterwards")
     report.table(
