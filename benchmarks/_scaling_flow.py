@@ -22,7 +22,9 @@ from infra.cluster import Cluster, JobResult
 __all__ = ["Idle", "main"]
 
 # Seconds that a flow takes at most to have its chunks started.
-_LEAD = 1.5
+_LEAD = 3.0
+# Between looks at what the server knows.
+_LOOK = 0.1
 
 
 @final
@@ -71,7 +73,10 @@ def main(tasks: Path, result: Path) -> int:
 
 
 def _idle(generate: Any, size: int, seconds: float = 0.0, workers: int = 16) -> float:
-    """Return the seconds of a flow of so many chunks that take no time of their own."""
+    """Return the seconds of a flow of so many chunks that take no time of their own.
+
+    They end when Prefect's server has taken in all that it was told: it lags behind the flow.
+    """
     from flows.plan import Chunk, Plan
     from flows.study_parts import RunSettings
 
@@ -84,8 +89,21 @@ def _idle(generate: Any, size: int, seconds: float = 0.0, workers: int = 16) -> 
     for chunk in chunks:
         chunk.log.touch()
     plan, run = Plan(folder, chunks, size, 0, 0, 0), RunSettings(workers=workers)
+    before, begun = _completed(), time.perf_counter()
     with patch.object(generate, "cluster_of", lambda *_: Idle(seconds)):
-        return _timed(generate, plan, run)
+        _timed(generate, plan, run)
+    while _completed() < before + size:
+        time.sleep(_LOOK)
+    return time.perf_counter() - begun
+
+
+def _completed() -> int:
+    """Return the number of completed tasks that Prefect's server knows of."""
+    from prefect.client.orchestration import get_client
+
+    wanted = {"task_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+    with get_client(sync_client=True) as client:
+        return int(client.request("POST", "/task_runs/count", json=wanted).json())
 
 
 def _load(generate: Any, seconds: float) -> float:

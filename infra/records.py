@@ -10,7 +10,7 @@ Importing this module loads pydantic, but no storage library.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast, final
 
@@ -18,6 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from infra.errors import StoreError
+from infra.moments import ArrayStatistics
 
 __all__ = [
     "CommitRecord",
@@ -142,6 +143,9 @@ class CommitRecord:
         SHA-256 (hex) of the raw little-endian bytes of the decoded values, by array name.
     report, provenance
         How it was computed, and by what.
+    statistics
+        Of the values, by array name; none in records of earlier versions. With them, those of a
+        dataset need no look at its data.
     """
 
     __pydantic_config__ = _STRICT
@@ -149,6 +153,7 @@ class CommitRecord:
     checksums: Mapping[str, str]
     report: SolveReport
     provenance: Provenance
+    statistics: Mapping[str, ArrayStatistics] = field(default_factory=dict)
 
 
 @final

@@ -1,114 +1,16 @@
-"""Statistics of a dataset in one pass and bounded memory.
+"""Statistics of a dataset: from its commit records, or in one pass through its values."""
 
-Two sets A and B of numbers are merged without going through their values again,
-
-    n = n_A + n_B,   d = m_B - m_A,
-    m = m_A + d n_B / n,
-    M = M_A + M_B + d^2 n_A n_B / n,
-
-where m is the mean and M the sum of squared deviations from it. The sum of squares itself is
-never formed, so nothing cancels when the mean is large against the deviation.
-
-Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance: analysis and
-recommendations", The American Statistician 37 (1983), 242-247, doi:10.1080/00031305.1983.10483115.
-"""
-
-import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import reduce
-from typing import final
 
 import numpy as np
 
 from infra.description import ArraySpec
 from infra.errors import StoreError
+from infra.moments import NOTHING, ArrayStatistics, merge, statistics_of
 from infra.store import SnapshotStore
 
 __all__ = ["ArrayStatistics", "dataset_statistics", "merge", "statistics_of"]
-
-
-@final
-@dataclass(frozen=True)
-class ArrayStatistics:
-    """Statistics of a set of numbers; all of the unit of the array.
-
-    Attributes
-    ----------
-    count
-        How many numbers; without any, all others are NaN.
-    mean
-        Arithmetic mean.
-    squares
-        Sum of squared deviations from the mean (square of the unit).
-    minimum, maximum
-        Extremes.
-    """
-
-    count: int
-    mean: float
-    squares: float
-    minimum: float
-    maximum: float
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the whole population: ``sqrt(squares / count)``."""
-        return math.sqrt(self.squares / self.count) if self.count else math.nan
-
-    @property
-    def rms(self) -> float:
-        """Root mean square: ``sqrt(mean^2 + squares / count)``."""
-        return math.sqrt(self.mean**2 + self.squares / self.count) if self.count else math.nan
-
-    def to_dict(self) -> dict[str, float]:
-        """Return count, mean, std, min, max and rms by these names."""
-        return {
-            "count": self.count,
-            "mean": self.mean,
-            "std": self.std,
-            "min": self.minimum,
-            "max": self.maximum,
-            "rms": self.rms,
-        }
-
-
-def statistics_of(values: np.ndarray) -> ArrayStatistics:
-    """Return the statistics of one array.
-
-    Parameters
-    ----------
-    values
-        Any shape; summed in double precision.
-
-    Returns
-    -------
-    ArrayStatistics
-        Over all values that are not NaN. NaN marks what does not exist, for example the force
-        before the first step: it must not hide all the numbers that do.
-    """
-    numbers = np.asarray(values, np.float64)
-    numbers = numbers[~np.isnan(numbers)]
-    if not numbers.size:
-        return ArrayStatistics(0, math.nan, 0.0, math.nan, math.nan)
-    mean = float(numbers.mean())
-    squares = float(np.square(numbers - mean).sum())
-    return ArrayStatistics(numbers.size, mean, squares, float(numbers.min()), float(numbers.max()))
-
-
-def merge(left: ArrayStatistics, right: ArrayStatistics) -> ArrayStatistics:
-    """Return the statistics of two sets together, see the module's formula."""
-    if not (left.count and right.count):
-        return left if left.count else right
-    count = left.count + right.count
-    shift = right.mean - left.mean
-    return ArrayStatistics(
-        count,
-        left.mean + shift * right.count / count,
-        left.squares + right.squares + shift**2 * left.count * right.count / count,
-        min(left.minimum, right.minimum),
-        max(left.maximum, right.maximum),
-    )
 
 
 def dataset_statistics(store: SnapshotStore) -> Mapping[str, ArrayStatistics]:
@@ -117,7 +19,8 @@ def dataset_statistics(store: SnapshotStore) -> Mapping[str, ArrayStatistics]:
     Parameters
     ----------
     store
-        The dataset; one frame of one array is in memory at a time.
+        The dataset. Samples of earlier versions, whose records hold no statistics, are read; one
+        frame of one array is in memory at a time.
 
     Returns
     -------
@@ -132,16 +35,21 @@ def dataset_statistics(store: SnapshotStore) -> Mapping[str, ArrayStatistics]:
     committed = sorted(store.committed())
     if not committed:
         raise StoreError("Expected committed samples; received none. Compute some first.")
-    return {
-        name: reduce(merge, map(statistics_of, _pieces(store, spec, committed)))
-        for name, spec in store.description.specs.items()
-    }
+    found = dict.fromkeys(store.description.specs, NOTHING)
+    for index in committed:
+        known = store.record(index).statistics
+        for name, spec in store.description.specs.items():
+            found[name] = merge(found[name], known.get(name) or _read(store, spec, index))
+    return found
 
 
-def _pieces(store: SnapshotStore, spec: ArraySpec, samples: list[int]) -> Iterator[np.ndarray]:
-    for index in samples:
-        if spec.streamed and not spec.series:
-            for frame in range(len(store.description.times)):
-                yield store.read(index, spec.name, frame)
-        else:
-            yield store.read(index, spec.name)
+def _read(store: SnapshotStore, spec: ArraySpec, sample: int) -> ArrayStatistics:
+    return reduce(merge, map(statistics_of, _pieces(store, spec, sample)))
+
+
+def _pieces(store: SnapshotStore, spec: ArraySpec, sample: int) -> Iterator[np.ndarray]:
+    if spec.streamed and not spec.series:
+        for frame in range(len(store.description.times)):
+            yield store.read(sample, spec.name, frame)
+    else:
+        yield store.read(sample, spec.name)

@@ -20,6 +20,7 @@ import numpy as np
 from infra.description import ArraySpec, DatasetDescription
 from infra.errors import storage_errors
 from infra.files import FileLock, flush_folder, write_durably
+from infra.moments import NOTHING, ArrayStatistics, merge, statistics_of
 from infra.paths import DatasetPaths
 from infra.records import CommitRecord, Provenance, Sample, SolveReport, to_json
 from infra.shard import BloscSettings, ShardWriter
@@ -56,6 +57,7 @@ class ZarrSink(TrajectorySink):
         self._staging = paths.attempt(sample.index, uuid.uuid4().hex)
         self._writers: dict[str, ShardWriter] = {}
         self._series: dict[str, np.ndarray] = {}
+        self._statistics: dict[str, ArrayStatistics] = {}
 
     def _enter(self) -> bool:
         self._lock.acquire()
@@ -74,14 +76,20 @@ class ZarrSink(TrajectorySink):
             if name in self._series:
                 self._series[name][frame] = value
             else:
-                self._writers[name].append(value)
+                self._append(name, value)
 
     def _put(self, name: str, values: np.ndarray) -> None:
-        self._writers[name].append(values)
+        self._append(name, values)
+
+    def _append(self, name: str, values: np.ndarray) -> None:
+        stored = np.asarray(values, self._description.specs[name].dtype)
+        self._writers[name].append(stored)
+        known = self._statistics.get(name, NOTHING)
+        self._statistics[name] = merge(known, statistics_of(stored))
 
     def _commit(self, report: SolveReport, provenance: Provenance) -> bool:
         for name, values in self._series.items():
-            self._writers[name].append(values)
+            self._append(name, values)
         checksums = {name: writer.finish() for name, writer in self._writers.items()}
         # Where the file system loses locks, another attempt may have been faster.
         if self._committed():
@@ -89,7 +97,9 @@ class ZarrSink(TrajectorySink):
         for name, writer in self._writers.items():
             spec = self._description.specs[name]
             writer.publish(self._paths.shard(spec, self._sample.index))
-        return self._publish(CommitRecord(self._sample, checksums, report, provenance))
+        return self._publish(
+            CommitRecord(self._sample, checksums, report, provenance, self._statistics)
+        )
 
     def _leave(self) -> None:
         try:

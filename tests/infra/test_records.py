@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from infra.errors import StoreError
+from infra.moments import NOTHING, ArrayStatistics
 from infra.records import (
     CommitRecord,
     FailureRecord,
@@ -31,6 +32,7 @@ RECORDS: dict[type, Record] = {
         {"velocity": "ab"},
         dataclasses.replace(example_report(), values={}),
         example_provenance(),
+        {"velocity": ArrayStatistics(3, 0.5, 0.1, 0.1, 0.9)},
     ),
 }
 
@@ -39,6 +41,14 @@ RECORDS: dict[type, Record] = {
 def test_a_record_survives_json_exactly(kind: type) -> None:
     assert from_json(kind, to_json(RECORDS[kind])) == RECORDS[kind]
     assert from_dict(kind, to_dict(RECORDS[kind])) == RECORDS[kind]
+
+
+def test_statistics_of_nothing_survive_in_strict_json() -> None:
+    record = dataclasses.replace(RECORDS[CommitRecord], statistics={"force": NOTHING})  # type: ignore[type-var] # one of them
+    back = from_json(CommitRecord, to_json(record)).statistics["force"]
+    assert back.count == 0
+    assert math.isnan(back.mean)
+    assert math.isnan(back.maximum)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

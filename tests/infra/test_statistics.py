@@ -1,4 +1,6 @@
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +71,18 @@ def test_the_statistics_of_a_dataset_are_over_committed_samples_only(
         samples = [store.samples[0], store.samples[2]]
         values = [expected_values(store.description, spec, sample) for sample in samples]
         assert found[name].to_dict() == pytest.approx(statistics_of(np.stack(values)).to_dict())
+
+
+def test_records_without_statistics_are_read_and_give_the_same(
+    store: ZarrStore, commit: Callable[[int], None], root: Path
+) -> None:
+    commit(0)
+    commit(1)
+    kept = dataset_statistics(store)
+    for path in (root / "commits").glob("*.json"):  # as earlier versions wrote them
+        record = json.loads(path.read_text())
+        assert record.pop("statistics").keys() == store.description.specs.keys()
+        path.write_text(json.dumps(record))
+    read = dataset_statistics(store)
+    for name, found in read.items():
+        assert found.to_dict() == pytest.approx(kept[name].to_dict(), nan_ok=True)
