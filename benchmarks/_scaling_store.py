@@ -37,8 +37,8 @@ class StoreCosts:
     ----------
     alone : of a commit, its arrays included, if nobody else commits
     shared : what commits side by side may have to do one after another, at most: the time between
-        two of them when several processes commit at once, or, if that is less, what a commit needs
-        of kernel and disk; Python's own work with the values is that of each node
+        two of them when several processes commit at once, or, if that is less, for how long a
+        commit waits for the disk; what the processor works for it is each node's own
     bytes_each : size of a sample on the disk
     prepare, publish : of a study as such, and for each sample
     opening : of opening a dataset, for each of its samples
@@ -114,10 +114,10 @@ class _Dataset:
         return float(sum(path.stat().st_size for path in files if path.is_file()))
 
     def fill_alone(self) -> tuple[float, float]:
-        """Commit all samples one after another; return the seconds of one, and Python's share."""
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+        """Commit all samples one after another; return the seconds of one, and its processor's."""
+        before = _processor()
         seconds = commit_all(self.root, range(self._samples))
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
+        own = _processor() - before
         return seconds / self._samples, min(own, seconds) / self._samples
 
     def fill_together(self) -> float:
@@ -151,6 +151,12 @@ class _Dataset:
         begun = time.perf_counter()
         publish(self._study, [])
         return time.perf_counter() - begun
+
+
+def _processor() -> float:
+    """Return this process's processor seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
 
 
 def commit_all(root: Path, indices: Sequence[int]) -> float:

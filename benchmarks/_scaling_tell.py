@@ -18,7 +18,7 @@ _WORDS = {
     "opening": "the start, more for each sample of the dataset",
     "ending": "from the last commit to the end of the MPI job",
     "element": "start of the batch job's Python",
-    "store": "a commit's part that may have to wait for other commits, at most",
+    "store": "a commit's wait for the disk, which others may have to await, at most",
     "looking": "look whether a sample is left to do, more for each that is committed",
     "flow": "start and end of the flow of chunks, once",
     "task": "flow and Prefect's server, each chunk",

@@ -105,8 +105,13 @@ class DatasetPaths:
         return self.staging / f"create.{token}"
 
     def shard(self, spec: ArraySpec, index: int) -> Path:
-        """Return the shard file of a sample: key ``c/<index>/0/...`` of Zarr's default encoding."""
-        return self.data.joinpath(spec.name, "c", str(index), *["0"] * (len(spec.dims) - 1))
+        """Return the shard file of a sample: key ``c.<index>.0...`` of Zarr's default encoding.
+
+        Datasets of earlier versions have the separator ``/``, and a folder ``c`` therefore.
+        """
+        array = self.data / spec.name
+        keys = ["c", str(index), *["0"] * (len(spec.dims) - 1)]
+        return array.joinpath(*keys) if (array / "c").is_dir() else array / ".".join(keys)
 
     def attempts(self) -> Iterator[tuple[int, Path]]:
         """Yield sample index and staging folder of all attempts, dead or alive."""

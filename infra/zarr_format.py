@@ -45,8 +45,6 @@ def write_hierarchy(path: Path, layout: Layout, codec: BloscSettings) -> None:
         _write_array(root, array.name, np.asarray(array.values), array.dims, attrs, codec)
     for spec in described.arrays:
         _prepare(root, described, spec, codec)
-        # Samples make folders below this one, each its own; so none is shared between writers.
-        (path / spec.name / "c").mkdir()
     _consolidate(path)
 
 
@@ -182,6 +180,9 @@ def _prepare(
         dtype=dtype,
         chunks=chunk_shape(described, spec),
         shards=(1, *shape[1:]),
+        # A sample is one file in the array's folder. Zarr's "/" would make it a file in folders
+        # of its own, one for each axis: four times as many entries to be made and flushed.
+        chunk_key_encoding={"name": "default", "separator": "."},
         compressors=_compressor(dtype, codec),
         fill_value=_fill_value(dtype),
         dimension_names=spec.dims,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from infra.errors import (
     ChecksumError,
@@ -279,3 +280,22 @@ def test_commit_records_are_plain_json(store: ZarrStore, commit: Commit) -> None
 
     data = json.loads(store.paths.commit(0).read_text(), parse_constant=refuse)
     assert data["report"]["values"]["cfl"] == "NaN"
+
+
+def test_a_dataset_of_an_earlier_version_is_read_and_completed(
+    store: ZarrStore, commit: Commit
+) -> None:
+    """Their shards lie in folders of their own, as the separator ``/`` has it."""
+    data = store.paths.root / "data.zarr"
+    for name in store.description.specs:
+        (data / name / "c").mkdir()
+        for path in (data / name / "zarr.json", data / "zarr.json"):
+            path.write_text(path.read_text().replace('"separator": "."', '"separator": "/"'))
+    commit(1)
+    spec = store.description.specs["velocity"]
+    assert store.paths.shard(spec, 1).relative_to(data).parts[:3] == ("velocity", "c", "1")
+    store.verify(1)
+    opened = open_store(store.paths.root)
+    expected = expected_values(store.description, spec, store.samples[1])
+    np.testing.assert_array_equal(opened.read(1, "velocity"), expected)
+    np.testing.assert_array_equal(zarr.open_group(data, mode="r")["velocity"][1], expected)
