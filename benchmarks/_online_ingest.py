@@ -75,6 +75,9 @@ def _ways(*, quick: bool) -> dict[str, _Way]:
     further = {
         "raw ZeroMQ, Unix socket": _Way(raw_client, partial(raw_server, local=True)),
         "ours, as from another machine": _Way(partial(our_client, shared=False), our_server),
+        "the same, encrypted (`tcp`)": _Way(
+            partial(our_client, shared=False), partial(our_server, transport="tcp")
+        ),
         "published kind, nobody reads": _Way(
             published_client, partial(published_server, reading=False)
         ),

@@ -13,6 +13,7 @@ from _online_pair import Watch, await_file, publish_text
 
 from infra.streaming.client import ClientLimits, connect
 from infra.streaming.frames import StreamSpec
+from infra.streaming.transport import Transport
 from infra.streaming.zmq_source import ZmqSource
 from surrogates.arrivals import Design
 from surrogates.assembly import Direct
@@ -67,9 +68,16 @@ class Server:
 
     @classmethod
     def open(
-        cls, folder: Path, n_values: int, samples: int, frames: int, stack: ExitStack, **limits: Any
+        cls,
+        folder: Path,
+        n_values: int,
+        samples: int,
+        frames: int,
+        stack: ExitStack,
+        transport: Transport = "local",
+        **limits: Any,
     ) -> Self:
-        """Make it, not started; `limits` as for `IntakeLimits`."""
+        """Make it, not started; `limits` as for `IntakeLimits`, `transport` as for `ZmqSource`."""
         spec = StreamSpec("ingest", (("u", n_values),), samples, frames)
         ids, times = frozenset(range(samples)), tuple(float(step) for step in range(frames))
         mus = {sample: np.full(1, float(sample)) for sample in ids}
@@ -77,7 +85,13 @@ class Server:
         journal, held_out = (
             Journal(folder / name, spec.study, n_values) for name in ("journal", "held-out")
         )
-        source = ZmqSource(folder / "rendezvous.json", spec, spool=folder / "spool")
+        source = ZmqSource(
+            folder / "rendezvous.json",
+            spec,
+            spool=folder / "spool",
+            transport=transport,
+            interface="127.0.0.1",
+        )
         intake = Intake(source, design, journal, held_out, limits=IntakeLimits(**limits))
         for part in (journal.close, held_out.close, source.close, intake.stop):
             stack.callback(part)
@@ -93,11 +107,13 @@ class Server:
         wait_until(lambda: not self.source.clients())
 
 
-def our_server(folder: Path, n_values: int, frames: int) -> Watch:
+def our_server(
+    folder: Path, n_values: int, frames: int, *, transport: Transport = "local"
+) -> Watch:
     """Receive until the last frame is judged, in the journal, answered and copied to its place."""
     watch, slots = Watch(), ring(n_values)
     with ExitStack() as stack:
-        server = Server.open(folder, n_values, 1, frames, stack)
+        server = Server.open(folder, n_values, 1, frames, stack, transport)
         server.intake.start()
         taken, said, deadline = 0, False, time.monotonic() + _PATIENCE
         while taken < frames and time.monotonic() < deadline:

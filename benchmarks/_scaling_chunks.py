@@ -57,27 +57,29 @@ class _Timed:
 
 def warm_up(folder: Path, settings: dict[str, Any]) -> None:
     """Run a first chunk: it compiles its forms."""
-    _side_by_side(folder, settings, "warm", 2, 1)
+    _side_by_side(_chunks(folder, settings, "warm", 2, 1))
 
 
 def one_round(folder: Path, settings: dict[str, Any], number: int, samples: int) -> Bare:
-    """Run bare chunks, without any flow: one alone, then 2, ... side by side, one for each core.
+    """Run bare chunks, without any flow: each alone, then 2, ... side by side, one for each core.
 
     Parameters
     ----------
     folder, settings : of the study, without samples and places
     number : of the round
-    samples : of each chunk
+    samples : of each chunk; all runs have the same ones, for samples differ in what they cost
 
     Returns
     -------
     list of list of dict
         For each number of chunks side by side the chunks, with the fields of `ChunkCosts`.
     """
-    return [
-        [asdict(c) for c in _side_by_side(folder, settings, f"bare{number}-{k}", samples, k)]
-        for k in range(1, cores() + 1)
-    ]
+    found = []
+    for count in range(1, cores() + 1):
+        chunks = _chunks(folder, settings, f"bare{number}-{count}", samples, cores())
+        groups = [chunks[:count]] if count > 1 else [(chunk,) for chunk in chunks]
+        found.append([asdict(timed) for group in groups for timed in _side_by_side(group)])
+    return found
 
 
 def chunk_costs(rounds: Sequence[Bare]) -> ChunkCosts:
@@ -87,7 +89,8 @@ def chunk_costs(rounds: Sequence[Bare]) -> ChunkCosts:
     speeds = [1.0]
     for place in range(1, len(rounds[0])):
         slowed = [s for bare in rounds for chunk in bare[place] for s in chunk["samples"]]
-        speeds.append(min(fmean(each) / fmean(slowed), 1.0))
+        same = [s for bare in rounds for chunk in bare[0][: place + 1] for s in chunk["samples"]]
+        speeds.append(min(fmean(same) / fmean(slowed), 1.0))
     return ChunkCosts(
         samples=tuple(each),
         startup=fmean(chunk["startup"] for chunk in alone),
@@ -120,14 +123,17 @@ def _events(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def _side_by_side(
+def _chunks(
     folder: Path, settings: dict[str, Any], name: str, samples: int, count: int
-) -> list[_Timed]:
-    """Run so many chunks at once, each of so many samples."""
+) -> tuple[Chunk, ...]:
+    """Prepare a study of so many chunks, each of so many samples."""
     file = write_study(folder, settings, name, samples * count, chunk_size=samples)
-    study = load_study(str(file))
-    chunks = prepare(study).chunks
-    spans: list[tuple[float, float]] = [(0.0, 0.0)] * count
+    return prepare(load_study(str(file))).chunks
+
+
+def _side_by_side(chunks: Sequence[Chunk]) -> list[_Timed]:
+    """Run chunks at once."""
+    spans: list[tuple[float, float]] = [(0.0, 0.0)] * len(chunks)
 
     def run(place: int) -> None:
         begun = time.time()
@@ -136,13 +142,13 @@ def _side_by_side(
             raise SystemExit(f"{chunks[place].log}: code {result.code}: {result.errors}")
         spans[place] = (begun, time.time())
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(count)]
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(chunks))]
     before = _processor()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    each = (_processor() - before) / count
+    each = (_processor() - before) / len(chunks)
     return [_timed(chunk, span, each) for chunk, span in zip(chunks, spans, strict=True)]
 
 

@@ -47,12 +47,12 @@ TIMES = {
     False: {"end": 1.0, "frames": 3, "step": 0.001},
 }
 SIZES = {
-    True: Sizes(4, (20, 120), (4, 40, 120), 2.0, 500, 8, 2, 1, 3, 12),
-    False: Sizes(4, (50, 1050), (4, 200, 800), 5.0, 3000, 16, 2, 3, 6, 60),
+    True: Sizes(4, (10, 60), (4, 30, 80), 1.5, 500, 8, 2, 1, 3, 12),
+    False: Sizes(8, (50, 1050), (4, 200, 800), 5.0, 3000, 16, 2, 3, 6, 60),
 }
 SIDE_BY_SIDE = (1, 2, 4)
 NODES = (1, 2, 4, 10, 100, 1000, 10_000)
-PREDICTED = {True: Study(100_000, 10, 100), False: Study(1_000_000, 100, 100)}
+PREDICTED = {True: Study(20_000, 100, 100), False: Study(1_000_000, 100, 100)}
 # A second kind of samples: as measured in everything, but so many seconds long.
 LONG = 60.0
 DRAWS = 5
@@ -83,7 +83,7 @@ def main() -> int:
         "store": f"A sample takes {store.bytes_each / 1e3:.0f} kB on the disk; its commit "
         f"{1e3 * store.alone:.1f} ms if nobody else commits.",
         "stream": f"Frames of {4 * FRAME_VALUES / 1e3:.0f} kB, as from another machine.",
-        "slurm": "" if slurm else "No Slurm here: its delays are taken as none.",
+        "slurm": "" if slurm else "No Slurm here, or a quick run: its delays are taken as none.",
     })  # fmt: skip
     points = validate(costs, chunks.speeds, flow, submitted, sizes)
     tell_points(report, points, _about(sizes))
@@ -99,18 +99,18 @@ def main() -> int:
 def with_slurm(
     settings: dict[str, Any], sizes: Sizes, *, quick: bool
 ) -> tuple[Delays | None, dict[int, list[float]]]:
-    """Measure Slurm and submitted studies, if a Slurm can be brought up; quick: its delays only."""
-    if not is_possible():
+    """Measure Slurm and submitted studies, if a Slurm can be brought up; a quick run does not."""
+    if quick or not is_possible():
         return None, {}
+    times: dict[int, list[float]] = {workers: [] for workers in SIDE_BY_SIDE}
     with site("romflow-scaling-") as place:
         delays = measure_delays(place, sizes.turns, sizes.crowd)
-        if quick:
-            return delays, {}
-        times = {
-            workers: [time_submitted(place, settings, f"sub{workers}", sizes.samples, sizes.chunk,
-                                     workers)]
-            for workers in SIDE_BY_SIDE
-        }  # fmt: skip
+        for turn in range(sizes.runs):
+            for workers, found in times.items():
+                name = f"sub{workers}-{turn}"
+                found.append(
+                    time_submitted(place, settings, name, sizes.samples, sizes.chunk, workers)
+                )
     return delays, times
 
 
