@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
+from flows.structure_alone import alone
 from flows.structure_design import StructureDesign, structure_design
 from flows.structure_store import RunJob, RunStore
 from flows.structure_study import StructureStudy
@@ -57,8 +58,17 @@ class StructureData:
         }
 
     def compute(self, compute: Compute) -> list[str]:
-        """Compute what is missing, and return what went wrong with jobs as a whole."""
-        return compute(self.store, list(self._jobs.values()))
+        """Compute what is missing, and return what went wrong with jobs as a whole.
+
+        Raises
+        ------
+        UserError
+            If another build of the structure is computing its runs.
+        """
+        # Two at once would each compute every run.
+        work, after = f"build of {self.study.name}", "it computes what is missing then"
+        with alone(self.store.folder, work, after):
+            return compute(self.store, list(self._jobs.values()))
 
     @property
     def trained(self) -> tuple[Sample, ...]:

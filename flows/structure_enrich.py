@@ -1,49 +1,38 @@
-"""Enrichment of a structure at given load parameters: single full-order steps where it is wrong.
-
-The state of an enrichment is on disk after each accepted step: one that was interrupted goes on
-from there, and ends with the same bits.
-"""
+"""Enrichment of a structure at given load parameters: run, judge, publish a new version."""
 
 import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flows.rom_entry import write_entry
+from flows.structure_alone import alone
 from flows.structure_build import judge
 from flows.structure_card import structure_readme
-from flows.structure_enrich_data import STATES, EnrichmentData, Judges, enrichments_of
+from flows.structure_enrich_data import EnrichmentData, enrichments_of
+from flows.structure_enrich_run import CHECKPOINTS, enriched_run
 from flows.structure_publish import evaluation_of
-from flows.structure_states import FullSteps
 from flows.structure_study import StructureStudy
 from flows.structure_summary import StructureSummary, summary_of
 from flows.text_form import validated
-from infra.errors import UserError, storage_errors
-from infra.files import FileLock
+from infra.errors import UserError
 from infra.records import Json
 from rom.model_card import ModelCard, utc_now
 from rom.registry import Registry
 from rom.structures.card import StructureTexts, structure_card
-from rom.structures.checkpoint import Checkpoints
-from rom.structures.enriched_run import EnrichedRun, EnrichmentOptions, begin
-from rom.structures.enrichment import Enricher
+from rom.structures.enriched_run import EnrichedRun, EnrichmentOptions
 from rom.structures.judgement import JudgedRun, quantity_errors
 from rom.structures.published import PublishedStructure
 from rom.structures.published_parts import StructureParts
-from solvers.loads import LoadCase
 
 __all__ = ["enrich_structure"]
 
 # Told lines for people.
 type Tell = Callable[[str], None]
-
-# Below the folder of an enrichment: the run, as long as it goes on.
-_CHECKPOINTS = "run"
 
 
 def enrich_structure(
@@ -76,7 +65,9 @@ def enrich_structure(
         If the full-order model fails.
     """
     registry.card(name)  # that there is such a model is checked before anything is written
-    with _alone(root / name):
+    # Else the later version would lose what the other one learned.
+    work, after = f"enrichment of {name}", "it starts from the new version"
+    with alone(root / name / "enrichments", work, after):
         return _enrich(name, registry, root, mu, choose, tell)
 
 
@@ -95,7 +86,7 @@ def _enrich(
     key = _key(model, whole, options)
     place = root / name / "enrichments" / key
     data = EnrichmentData(model, study, whole)
-    run = _enriched(model, data, whole, options, place, tell)
+    run = enriched_run(model, data, whole, options, place, tell)
     if not run.full_steps:
         tell(
             f"the indicator is at most {options.tolerance:g} at all {len(run.records)} steps: "
@@ -114,26 +105,8 @@ def _enrich(
     new = PublishedStructure(_card(model, study, parts, judged, lineage), parts)
     registry.publish(new)
     write_entry(study.catalog.absolute(), registry, name, (), structure_readme(registry, name))
-    shutil.rmtree(place / _CHECKPOINTS, ignore_errors=True)
+    shutil.rmtree(place / CHECKPOINTS, ignore_errors=True)
     return summary_of(registry, name, parts, judged, new=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Refuse to enrich a model that is being enriched: the later version would lose the other."""
-    place = folder / "enrichments"
-    with storage_errors(place):
-        place.mkdir(exist_ok=True)
-    lock = FileLock(place / ".lock")
-    if not lock.acquire(wait=False):
-        raise UserError(
-            f"Expected one enrichment of {folder.name} at a time; received a second one. Wait for "
-            "the other, and give the same command again: it starts from the new version."
-        )
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _unchanged(model: PublishedStructure, summary: StructureSummary) -> StructureSummary:
@@ -177,62 +150,6 @@ def _usual(model: PublishedStructure) -> EnrichmentOptions:
     settings: Any = model.card.settings
     steps = len(model.times) - 1
     return EnrichmentOptions(tolerance=settings["tolerance"], budget=max(1, steps // 10))
-
-
-def _enriched(
-    model: PublishedStructure,
-    data: EnrichmentData,
-    mu: Mapping[str, float],
-    options: EnrichmentOptions,
-    place: Path,
-    tell: Tell,
-) -> EnrichedRun:
-    parts, study = model.parts, data.runs.study
-    loads = parts.case(mu).loads
-    states = place / STATES
-    solver = FullSteps(
-        parts.model.mesh, parts.model.law, loads, model.times.tolist(), study.solver, states
-    )
-    try:
-        checkpoints = Checkpoints(place / _CHECKPOINTS)
-        run = _begun(checkpoints, parts, loads, float(model.times[0]), tell)
-        judges = Judges(data, place.parent)
-        enricher = Enricher(run.model, loads, solver, options, study.model)
-        for time in model.times[model.times > run.state.time].tolist():
-            run = enricher.step(run, time)
-            if run.records[-1].level == "full":
-                # The residuals of the model have changed: its errors are asked for anew.
-                run = replace(run, indicator=judges.after(loads, states, run.full_steps))
-                _tell_step(run, tell)
-            checkpoints.save(run)
-    finally:
-        solver.destroy()
-    untrusted = sum(not record.trusted for record in run.records)
-    tell(
-        f"{run.full_steps} of {len(run.records)} steps by the full-order model; {untrusted} were "
-        "kept above the tolerance because none was left"
-    )
-    return run
-
-
-def _begun(
-    checkpoints: Checkpoints, parts: StructureParts, loads: LoadCase, time: float, tell: Tell
-) -> EnrichedRun:
-    if not checkpoints.begun:
-        # What an end before the first whole step left is of no use.
-        shutil.rmtree(checkpoints.folder, ignore_errors=True)
-        return begin(parts.model, parts.indicator, loads, time)
-    run = checkpoints.load()
-    tell(f"an enrichment that was interrupted goes on after t = {run.state.time:g} s")
-    return run
-
-
-def _tell_step(run: EnrichedRun, tell: Tell) -> None:
-    last = run.records[-1]
-    tell(
-        f"t = {last.time:g} s: indicator {last.eta:.3g}, a full-order step; the model has "
-        f"{run.model.rank} modes now"
-    )
 
 
 def _card(

@@ -1,7 +1,10 @@
 """Online training from study to surrogate: the real command line, MPI jobs and trainer."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +13,7 @@ import psutil
 import pytest
 import yaml
 
-from flows.online_plan import check_design, online_design
+from flows.online_plan import check_design, online_design, prepare_online
 from flows.online_study import (
     load_training,
     shipped_trainings,
@@ -220,3 +223,25 @@ def test_a_steady_problem_has_no_next_state(folder: Any) -> None:
     file = written(folder, study=steady, model={"mode": "autoregressive"})
     with pytest.raises(UserError, match="direct"):
         check_design(load_training(str(folder.path / file)))
+
+
+def test_a_training_that_goes_on_leaves_pytorch_and_pictures_for_later(folder: Any) -> None:
+    training = load_training(str(folder.path / written(folder)))
+    prepare_online(training)
+    code = (
+        "import sys, flows.train as flow, flows.online_study as study\n"
+        "flow.check_design(study.load_training('tiny.yaml'))\n"
+        "print(sys.modules.keys() & {'torch', 'matplotlib'})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder.path,
+        env={**os.environ, "PREFECT_HOME": str(folder.path / "prefect")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "set()\n", done.stderr
+    # Another model is looked at as the first one was.
+    with pytest.raises(UserError, match="mlp"):
+        check_design(with_training_settings(training, ["model.name=mpl"]))
