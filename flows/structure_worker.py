@@ -4,10 +4,8 @@ Exit codes: 0 the run is committed, or why it failed is; 2 the job is wrong; 3 t
 be used; 1 a crash. With ``--lifeline`` the job ends with the process that started it.
 """
 
-import argparse
 import sys
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -15,62 +13,33 @@ import numpy as np
 
 from flows.structure_store import CommittedRun, RunJob, RunStore
 from infra.errors import RomflowError, StorageAccessError, StorageFullError, UserError
-from infra.lifeline import die_with_parent, end_with_standard_input, wait_until_read
+from solvers.__main__ import run_job
 from solvers.laws.description import law_from
 from solvers.problems.structures import structure_class
 from solvers.structures.state import StructureState
 
 __all__ = ["main"]
 
-# How long a crashed rank waits for its traceback to be read before it ends the job, seconds.
-_LAST_WORDS = 5.0
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Compute the run that the command line names, and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows.structure_worker")
-    parser.add_argument("job", type=Path, help="JSON file of the run")
-    parser.add_argument("--lifeline", action="store_true", help="end with standard input")
-    options = parser.parse_args(arguments)
-    if options.lifeline:
-        die_with_parent()
-    from solvers.backend import MPI  # heavy: only once the arguments are known to be right
-
-    comm = MPI.COMM_WORLD
-    if options.lifeline and comm.rank == 0:
-        end_with_standard_input()
-    try:
-        return _run(options.job, comm)
-    except BaseException:
-        # One rank is lost: the others would wait for it for ever.
-        traceback.print_exc()
-        sys.stderr.flush()
-        for stream in (1, 2):
-            wait_until_read(stream, _LAST_WORDS)
-        comm.Abort(1)
-        raise
+    return run_job("python -m flows.structure_worker", __doc__, "job", _run, arguments)
 
 
-def _run(path: Path, comm: Any) -> int:
+def _run(path: Path, comm: Any) -> None:
     from solvers.ranks import on_rank_zero
 
+    job = RunJob.model_validate_json(path.read_bytes())
+    store = RunStore(path.parents[1])
     try:
-        job = RunJob.model_validate_json(path.read_bytes())
-        store = RunStore(path.parents[1])
-        try:
-            found = _computed(job, store, comm)
-        except (UserError, StorageAccessError, StorageFullError):
-            raise
-        except RomflowError as error:  # raised on every rank: this run is not possible
-            reason, message = type(error).__name__, str(error)
-            on_rank_zero(comm, lambda: store.fail(job, reason, message))
-            return 0
+        found = _computed(job, store, comm)
+    except (UserError, StorageAccessError, StorageFullError):
+        raise
+    except RomflowError as error:  # raised on every rank: this run is not possible
+        reason, message = type(error).__name__, str(error)
+        on_rank_zero(comm, lambda: store.fail(job, reason, message))
+    else:
         on_rank_zero(comm, lambda: store.commit(job, found))
-    except RomflowError as error:
-        if comm.rank == 0:
-            print(error, file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 3
-    return 0
 
 
 def _computed(job: RunJob, store: RunStore, comm: Any) -> CommittedRun:

@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.array_folder import TEXT, read_folder, write_folder
-from infra.errors import StoreError
+from infra.array_folder import write_folder
 from infra.field_space import FieldSpace
 from infra.records import Json
+from rom.folder_head import read_headed
 from rom.model_card import ModelCard
 from rom.model_parts import ModelParts
 from rom.quantity_model import QuantityModel
 from rom.reduced_model import ReducedModel
 from rom.regions import Region
-from rom.regression.state import entry, nest, part
+from rom.regression.state import Arrays, Text, entry, nest, part
 from rom.regression.time_registry import time_regressor_from_state
 from rom.trust.indicator import Calibration, ErrorIndicator
 from rom.trust.statistic import Offset
 
 __all__ = ["load_model", "save_model"]
 
-_FORMAT = 1
+_HEAD: Mapping[str, Json] = {"format": 1}
 
 
 def save_model(model: ReducedModel, folder: Path) -> None:
@@ -54,7 +54,7 @@ def save_model(model: ReducedModel, folder: Path) -> None:
         **nest("regions", {name: _small(r.nodes) for name, r in parts.regions.items()}),
     }
     text: dict[str, Json] = {
-        "format": _FORMAT,
+        **_HEAD,
         "card": model.card.model_dump(mode="json"),
         "space": parts.space.describe(),
         "regressor": regressor_text,
@@ -79,26 +79,14 @@ def load_model(folder: Path, *, version: int = 0, verify: bool = True) -> Reduce
 
     Raises
     ------
-    UserError
-        If there is no model.
-    ChecksumError
-        If a file differs from what was written.
-    StoreError
-        If the folder is of another version of romflow.
+    UserError, ChecksumError, StoreError
+        See `rom.folder_head.read_headed`.
     """
-    arrays, text = read_folder(folder, verify=verify)
-    if text.get("format") != _FORMAT:
-        raise StoreError(
-            f"Expected a model of the format {_FORMAT} in {folder / TEXT}; received "
-            f"{text.get('format')!r}. Use the version of romflow that wrote it."
-        )
-    try:
+
+    def made(arrays: Arrays, text: Text) -> ReducedModel:
         return ReducedModel(ModelCard.read(text["card"]), _parts(arrays, text), version)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"Expected a whole model in {folder}; an entry is missing or does not fit: {error}. "
-            "Build the model again."
-        ) from error
+
+    return read_headed(folder, "model", _HEAD, made, verify=verify)
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Json]) -> ModelParts:

@@ -23,6 +23,7 @@ from rom.parameter_map import ParameterMap
 from rom.prepared_rows import PreparedRows, RowCache, RowMaker
 from rom.query_checks import checked_times, checked_values, refuse
 from rom.selection import Select
+from rom.served_model import answer_of
 from rom.settings import Policy
 from rom.trust.domain import TrainedRange
 from rom.trust.trust import Judgement, Trust
@@ -147,7 +148,8 @@ class ReducedModel:
             coefficients, judged = self.trust.predict(u, times)
         reasons = self._reasons(values, judged, policy or self.card.trust.policy)
         answers = self._values(what, u, times, coefficients)
-        return self._answer(answers, times, judged, reasons)
+        coverage = self.parts.indicator.calibration.reached
+        return answer_of(self, answers, times, judged, reasons, coverage=coverage, level="rom")
 
     def gradient(
         self,
@@ -219,25 +221,3 @@ class ReducedModel:
             flat += rows.basis.centre
         lifted = flat.reshape(*coefficients.shape[:2], -1)
         return {name: lifted[:, :, part] for name, part in rows.parts.items()}
-
-    def _answer(
-        self,
-        values: dict[str, _Floats],
-        times: _Floats,
-        judged: Judgement,
-        reasons: tuple[str, ...],
-    ) -> Answer:
-        return Answer(
-            values=values,
-            units={name: self.units.get(name, "1") for name in values},
-            times=times,
-            eta=judged.eta,
-            in_range=judged.place.in_range,
-            score=judged.place.score,
-            distance=judged.place.distance,
-            reasons=reasons,
-            coverage=self.parts.indicator.calibration.reached,
-            level_used="rom",
-            model=self.name,
-            version=self.version,
-        )

@@ -1,4 +1,4 @@
-"""What the query service asks of a model, whatever is behind it."""
+"""What the query service asks of a model, whatever is behind it, and how models answer."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,8 +12,11 @@ from rom.model_card import ModelCard
 from rom.parameter_map import ParameterMap
 from rom.selection import Select
 from rom.settings import Policy
+from rom.trust.trust import Judgement
 
-__all__ = ["ServedModel"]
+__all__ = ["ServedModel", "answer_of"]
+
+type _Floats = NDArray[np.float64]
 
 
 class ServedModel(Protocol):
@@ -41,7 +44,7 @@ class ServedModel(Protocol):
         ...
 
     @property
-    def times(self) -> NDArray[np.float64]:
+    def times(self) -> _Floats:
         """Output times, (T,), s; (1,) with 0 for a steady problem."""
         ...
 
@@ -87,3 +90,30 @@ class ServedModel(Protocol):
     ) -> Gradient:
         """Return the derivatives of what is selected by the free parameters."""
         ...
+
+
+def answer_of(
+    model: ServedModel,
+    values: Mapping[str, _Floats],
+    times: _Floats,
+    judged: Judgement,
+    reasons: tuple[str, ...],
+    *,
+    coverage: float,
+    level: str,
+) -> Answer:
+    """Return the answer of a model to queries that were judged; see `rom.answer.Answer`."""
+    return Answer(
+        values=values,
+        units={name: model.units.get(name, "1") for name in values},
+        times=times,
+        eta=judged.eta,
+        in_range=judged.place.in_range,
+        score=judged.place.score,
+        distance=judged.place.distance,
+        reasons=reasons,
+        coverage=coverage,
+        level_used=level,
+        model=model.name,
+        version=model.version,
+    )

@@ -9,6 +9,7 @@ is, when the process that started it is gone, however that came.
 import argparse
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from infra.errors import RomflowError, UserError
 from infra.lifeline import die_with_parent, end_with_standard_input, wait_until_read
 
-__all__ = ["main"]
+__all__ = ["main", "run_job"]
 
 # How long a crashed rank waits for its traceback to be read before it ends the job, seconds.
 _LAST_WORDS = 5.0
@@ -25,8 +26,28 @@ _LAST_WORDS = 5.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the chunk named on the command line and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m solvers", description=__doc__.splitlines()[0])
-    parser.add_argument("chunk", type=Path, help="JSON file that describes the chunk")
+    return run_job("python -m solvers", __doc__, "chunk", _run, arguments)
+
+
+def run_job(
+    program: str,
+    text: str,
+    name: str,
+    compute: Callable[[Path, Any], None],
+    arguments: list[str] | None = None,
+) -> int:
+    """Compute on all ranks what a command line names, and return the exit code, see the module.
+
+    Parameters
+    ----------
+    program : how it is called, for the usage
+    text : its first line says in the help what is computed
+    name : of the argument, a JSON file
+    compute : called with the file and the communicator; it raises a `RomflowError` on every rank
+    arguments : by default those of the process
+    """
+    parser = argparse.ArgumentParser(prog=program, description=text.splitlines()[0])
+    parser.add_argument("job", metavar=name, type=Path, help=f"JSON file that describes the {name}")
     parser.add_argument("--lifeline", action="store_true", help="end with standard input")
     options = parser.parse_args(arguments)
     if options.lifeline:
@@ -37,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.lifeline and comm.rank == 0:
         end_with_standard_input()
     try:
-        return _run(options.chunk, comm)
+        return _code(compute, options.job, comm)
     except BaseException:
         # One rank is lost: the others would wait for it for ever.
         traceback.print_exc()
@@ -48,21 +69,29 @@ def main(arguments: list[str] | None = None) -> int:
         raise
 
 
-def _run(path: Path, comm: Any) -> int:
+def _code(compute: Callable[[Path, Any], None], path: Path, comm: Any) -> int:
+    try:
+        compute(path, comm)
+    except RomflowError as error:  # raised on every rank
+        if comm.rank == 0:
+            print(error, file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 3
+    return 0
+
+
+def _run(path: Path, comm: Any) -> None:
     from solvers.ranks import on_rank_zero
     from solvers.worker import Events, run_chunk, write_line
 
     events = Events(write_line)
     try:
         run_chunk(on_rank_zero(comm, lambda: _read(path)), comm, events)
-    except RomflowError as error:  # raised on every rank
+    except RomflowError as error:
         if comm.rank == 0:
             events.send("error", kind=type(error).__name__, message=str(error))
-            print(error, file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 3
+        raise
     if comm.rank == 0:
         events.send("finished")
-    return 0
 
 
 def _read(path: Path) -> Any:

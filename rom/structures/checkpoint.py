@@ -22,7 +22,7 @@ from infra.errors import UserError
 from infra.records import Json
 from rom.regression.state import nest, part
 from rom.structures.enriched_run import EnrichedRun, StepRecord
-from rom.structures.indicator import StepPairs, StructureIndicator
+from rom.structures.indicator_state import indicator_arrays, indicator_from
 from rom.structures.model_folder import structure_arrays, structure_from
 from rom.structures.replay import PointState
 from rom.structures.state import ReducedState
@@ -30,18 +30,6 @@ from rom.structures.state import ReducedState
 __all__ = ["Checkpoints"]
 
 type _Arrays = Mapping[str, NDArray[Any]]
-
-# Of an indicator; kept as an array: every bit comes back, and NaN too.
-_NUMBERS = (
-    "size",
-    "intercept",
-    "slope",
-    "quantile",
-    "least",
-    "level",
-    "reached",
-    "covered",
-)
 
 
 @final
@@ -113,20 +101,16 @@ class Checkpoints:
 
 def _model_state(run: EnrichedRun) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
     arrays, text = structure_arrays(run.model)
-    anchor, indicator = run.anchor, run.indicator
-    pairs = indicator.pairs
+    anchor = run.anchor
     own = {
         "strain": anchor.strain,
         "temperature": anchor.temperature,
         "stress": anchor.stress,
         "internal": anchor.internal,
-        "residuals": pairs.residuals,
-        "errors": pairs.errors,
-        "trajectories": pairs.trajectories,
-        "numbers": np.array([getattr(indicator, name) for name in _NUMBERS]),
+        **indicator_arrays(run.indicator),
         "anchor_time": np.array([anchor.time]),
     }
-    return {**nest("model", arrays), **own}, {"model": text, "indicator": indicator.name}
+    return {**nest("model", arrays), **own}, {"model": text, "indicator": run.indicator.name}
 
 
 def _step_state(run: EnrichedRun) -> tuple[dict[str, NDArray[Any]], dict[str, Json]]:
@@ -154,9 +138,7 @@ def _run(
 ) -> EnrichedRun:
     own = {name: np.array(array) for name, array in arrays.items()}
     kept, words = {name: np.array(array) for name, array in model[0].items()}, model[1]
-    numbers = dict(zip(_NUMBERS, kept["numbers"].tolist(), strict=True))
     anchor_time = float(kept["anchor_time"][0])
-    pairs = StepPairs(kept["residuals"], kept["errors"], kept["trajectories"])
     state = ReducedState(float(own["time"][0]), own["q"], own["stress"], own["internal"])
     records = tuple(
         StepRecord(row[0], level, row[1], row[2], trusted, row[3], row[4])
@@ -166,7 +148,7 @@ def _run(
     )
     return EnrichedRun(
         model=structure_from(part("model", kept), words["model"]),
-        indicator=StructureIndicator(name=words["indicator"], pairs=pairs, **numbers),
+        indicator=indicator_from(words["indicator"], kept),
         version=int(text["version"]),
         state=state,
         anchor=PointState(

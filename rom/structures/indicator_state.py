@@ -35,7 +35,6 @@ def indicator_arrays(indicator: StructureIndicator) -> dict[str, NDArray[Any]]:
 
 def indicator_from(name: str, arrays: Mapping[str, NDArray[Any]]) -> StructureIndicator:
     """Return an indicator."""
-    own = {key: np.array(array) for key, array in arrays.items()}
-    pairs = StepPairs(own["residuals"], own["errors"], own["trajectories"])
-    numbers = dict(zip(_NUMBERS, own["numbers"].tolist(), strict=True))
+    pairs = StepPairs(*(np.array(arrays[key]) for key in ("residuals", "errors", "trajectories")))
+    numbers = dict(zip(_NUMBERS, arrays["numbers"].tolist(), strict=True))
     return StructureIndicator(name=name, pairs=pairs, **numbers)

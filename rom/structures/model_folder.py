@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.array_folder import TEXT, read_folder, write_folder
-from infra.errors import StoreError
+from infra.array_folder import write_folder
 from infra.records import Json
-from rom.regression.state import nest, part
+from rom.folder_head import read_headed
+from rom.regression.state import Arrays, nest, part
 from rom.structures.dual import DualBasis, DualModes
 from rom.structures.lifting import Lifting
 from rom.structures.model import ReducedStructure
@@ -19,9 +19,7 @@ from solvers.structure_mesh import StructureMesh
 
 __all__ = ["load_structure", "save_structure", "structure_arrays", "structure_from"]
 
-type _Arrays = dict[str, NDArray[Any]]
-
-_FORMAT = 1
+_HEAD: Mapping[str, Json] = {"format": 1, "kind": "reduced-structure"}
 
 
 def save_structure(model: ReducedStructure, folder: Path) -> None:
@@ -49,34 +47,17 @@ def load_structure(folder: Path, *, verify: bool = True) -> ReducedStructure:
 
     Raises
     ------
-    UserError
-        If there is no model.
-    ChecksumError
-        If a file differs from what was written.
-    StoreError
-        If the folder is of another kind or version.
+    UserError, ChecksumError, StoreError
+        See `rom.folder_head.read_headed`.
     """
-    arrays, text = read_folder(folder, verify=verify)
-    if text.get("format") != _FORMAT or text.get("kind") != "reduced-structure":
-        raise StoreError(
-            f"Expected a reduced structure of the format {_FORMAT} in {folder / TEXT}; received "
-            f"{text.get('kind')!r}, {text.get('format')!r}. Use the version of romflow that wrote "
-            "it."
-        )
-    try:
-        return structure_from(arrays, text)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"Expected a whole model in {folder}; an entry is missing or does not fit: {error}. "
-            "Build the model again."
-        ) from error
+    return read_headed(folder, "reduced structure", _HEAD, structure_from, verify=verify)
 
 
-def structure_arrays(model: ReducedStructure) -> tuple[_Arrays, dict[str, Json]]:
+def structure_arrays(model: ReducedStructure) -> tuple[Arrays, dict[str, Json]]:
     """Return the arrays and the text that a model is made of."""
     lift = model.lifting
     fields = {name: dual.field for name, dual in model.duals.items()}
-    arrays: _Arrays = {
+    arrays: Arrays = {
         "modes": model.modes,
         "singular_values": model.singular_values,
         "places": model.places,
@@ -94,8 +75,7 @@ def structure_arrays(model: ReducedStructure) -> tuple[_Arrays, dict[str, Json]]
     for name, field in fields.items():
         arrays.update(_field_arrays(f"fields.{name}", field))
     text: dict[str, Json] = {
-        "format": _FORMAT,
-        "kind": "reduced-structure",
+        **_HEAD,
         "law": to_dict(model.law),
         "mesh": model.mesh.kind,
         "held": [[region, component] for region, component in lift.held],
@@ -134,7 +114,7 @@ def structure_from(mapped: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) 
     )
 
 
-def _field_arrays(prefix: str, field: DualModes) -> _Arrays:
+def _field_arrays(prefix: str, field: DualModes) -> Arrays:
     return nest(prefix, {"modes": field.modes, "coefficients": field.coefficients})
 
 

@@ -6,6 +6,7 @@ one field after the other. The indicator of an answer is the largest of its step
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Literal, final
 
@@ -21,13 +22,15 @@ from rom.prepared_rows import RowMaker
 from rom.query_checks import checked_times, checked_values, refuse
 from rom.regions import Region
 from rom.selection import Select
+from rom.served_model import answer_of
 from rom.settings import Policy
 from rom.structures.kept_runs import KeptRuns, StructureRun
 from rom.structures.online import ReducedStepError
 from rom.structures.published_parts import StructureParts
 from rom.structures.query import answered, between, query_run
 from rom.structures.response import LOCATION, ResponseMaker, StructureResponse, structure_space
-from rom.trust.domain import Place, TrainedRange
+from rom.trust.domain import TrainedRange
+from rom.trust.trust import Judgement
 
 __all__ = ["PublishedStructure"]
 
@@ -117,7 +120,10 @@ class PublishedStructure:
         if (policy or self.card.trust.policy) == "refuse":
             refuse(self.name, reasons)
         runs = [self._runs(row) for row in values]
-        return self._answer(runs, self._selected(runs, what, times), times, place, reasons)
+        found = self._selected(runs, what, times)
+        judged = Judgement(np.array([run.eta.max() for run in runs]), place)
+        covered = self.parts.indicator.covered
+        return answer_of(self, found, times, judged, reasons, coverage=covered, level=self.level)
 
     def gradient(
         self,
@@ -163,23 +169,12 @@ class PublishedStructure:
         UserError
             If a time or something selected does not exist.
         """
-        values, times = self._values(mu, None), checked_times(self.times, t)
-        place = self._trained.place(self.parameters.units(values))
+        row, times = self._values(mu, None), checked_times(self.times, t)
+        place = replace(self._trained.place(self.parameters.units(row)), score=np.zeros(1))
         found = answered(response, self._rows(response), what, times, self.parts.life)
-        return Answer(
-            values={name: array[np.newaxis] for name, array in found.items()},
-            units={name: self.units.get(name, "1") for name in found},
-            times=times,
-            eta=np.zeros(1),
-            in_range=np.ones(1, np.bool_),
-            score=np.zeros(1),
-            distance=place.distance,
-            reasons=("",),
-            coverage=1.0,
-            level_used="full",
-            model=self.name,
-            version=self.version,
-        )
+        values = {name: array[np.newaxis] for name, array in found.items()}
+        judged = Judgement(np.zeros(1), place)
+        return answer_of(self, values, times, judged, ("",), coverage=1.0, level="full")
 
     def _values(
         self, mu: Mapping[str, Any] | ArrayLike, units: Mapping[str, str] | None
@@ -202,29 +197,6 @@ class PublishedStructure:
         if what.kind == "coefficients":
             return {"coefficients": between(self.times, run.coefficients.T, times).T}
         return answered(run.response, self._rows(run.response), what, times, self.parts.life)
-
-    def _answer(
-        self,
-        runs: list[StructureRun],
-        values: dict[str, _Floats],
-        times: _Floats,
-        place: Place,
-        reasons: tuple[str, ...],
-    ) -> Answer:
-        return Answer(
-            values=values,
-            units={name: self.units.get(name, "1") for name in values},
-            times=times,
-            eta=np.array([run.eta.max() for run in runs]),
-            in_range=place.in_range,
-            score=place.score,
-            distance=place.distance,
-            reasons=reasons,
-            coverage=self.parts.indicator.covered,
-            level_used=self.level,
-            model=self.name,
-            version=self.version,
-        )
 
     def _rows(self, response: StructureResponse) -> RowMaker:
         nodes = self.parts.model.mesh.nodes

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.array_folder import TEXT, read_folder, write_folder
-from infra.errors import StoreError
+from infra.array_folder import write_folder
 from infra.records import Json
+from rom.folder_head import read_headed
 from rom.model_card import ModelCard
-from rom.regression.state import nest, part
+from rom.regression.state import Arrays, Text, nest, part
 from rom.structures.indicator_state import indicator_arrays, indicator_from
 from rom.structures.life import LifeSettings
 from rom.structures.model_folder import structure_arrays, structure_from
@@ -21,19 +21,11 @@ from rom.structures.published_parts import StructureParts
 __all__ = ["KIND", "load_published", "save_published"]
 
 KIND = "structure"
-_FORMAT = 1
+_HEAD: Mapping[str, Json] = {"format": 1, "kind": KIND}
 
 
 def save_published(model: PublishedStructure, folder: Path) -> None:
-    """Write a model into a new folder, which appears as a whole or not at all.
-
-    Raises
-    ------
-    UserError
-        If the folder exists.
-    StorageFullError, StorageAccessError
-        If it cannot be written.
-    """
+    """Write a model; see `rom.any_model.save_any`."""
     parts = model.parts
     arrays, structure = structure_arrays(parts.model)
     own: dict[str, NDArray[Any]] = {
@@ -43,8 +35,7 @@ def save_published(model: PublishedStructure, folder: Path) -> None:
         "points": parts.points,
     }
     text: dict[str, Json] = {
-        "format": _FORMAT,
-        "kind": KIND,
+        **_HEAD,
         "card": model.card.model_dump(mode="json"),
         "structure": structure,
         "indicator": parts.indicator.name,
@@ -58,40 +49,12 @@ def save_published(model: PublishedStructure, folder: Path) -> None:
 
 
 def load_published(folder: Path, *, version: int = 0, verify: bool = True) -> PublishedStructure:
-    """Return the model of a folder.
+    """Return the model of a folder; see `rom.any_model.load_any`."""
 
-    Parameters
-    ----------
-    folder
-        What `save_published` wrote.
-    version
-        Its version in a registry.
-    verify
-        Whether checksums are computed again.
-
-    Raises
-    ------
-    UserError
-        If there is no model.
-    ChecksumError
-        If a file differs from what was written.
-    StoreError
-        If the folder is of another kind or version.
-    """
-    arrays, text = read_folder(folder, verify=verify)
-    if text.get("format") != _FORMAT or text.get("kind") != KIND:
-        raise StoreError(
-            f"Expected a structure of the format {_FORMAT} in {folder / TEXT}; received "
-            f"{text.get('kind')!r}, {text.get('format')!r}. Use the version of romflow that wrote "
-            "it."
-        )
-    try:
+    def made(arrays: Arrays, text: Text) -> PublishedStructure:
         return PublishedStructure(ModelCard.read(text["card"]), _parts(arrays, text), version)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StoreError(
-            f"Expected a whole model in {folder}; an entry is missing or does not fit: {error}. "
-            "Build the model again."
-        ) from error
+
+    return read_headed(folder, "structure", _HEAD, made, verify=verify)
 
 
 def _parts(arrays: Mapping[str, NDArray[Any]], text: Mapping[str, Any]) -> StructureParts:

@@ -35,8 +35,10 @@ def deploy(site: Any, url: str, name: str, study: Path) -> "subprocess.Completed
     settings = json.dumps(yaml.safe_load(study.read_text()))
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
     return subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch"]
-        + ["--param", f"study={settings}"],
+        [
+            *(sys.executable, "-m", "prefect", "deployment", "run", name),
+            *("--watch", "--param", f"study={settings}"),
+        ],
         cwd=site.folder,
         env={**kept, **prefect_environment(), "PREFECT_API_URL": url},
         stdin=subprocess.DEVNULL,

@@ -77,7 +77,7 @@ def test_a_folder_of_another_format_is_refused(model: ReducedModel, tmp_path: Pa
     save_model(model, tmp_path / "m")
     path = tmp_path / "m" / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(StoreError, match="format 1"):
+    with pytest.raises(StoreError, match=r"a model of the format 1 in .*; received 99\. Use"):
         load_model(tmp_path / "m", verify=False)
 
 

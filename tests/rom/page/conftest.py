@@ -20,11 +20,9 @@ from playwright.sync_api import (
     sync_playwright,
 )
 from scipy.spatial import Delaunay
-from scipy.stats import qmc
 
-from infra.field_space import FieldInfo, FieldSpace
+from infra.field_space import FieldSpace
 from infra.records import Json
-from rom.array_snapshots import ArraySnapshots
 from rom.building import build
 from rom.reduced_model import ReducedModel
 from rom.registry import Registry
@@ -34,17 +32,10 @@ from rom.service.local_jobs import JobHandle, LocalJobs
 from rom.service.running import RunningService
 from rom.service.settings import ServiceSettings
 from rom.settings import ReducedModelSettings
-from solvers.parameters import Parameter, ParameterSpace
+from tests.rom.spots import PARAMETERS, mean_of, snapshots_of, space_of, values_of
 
 type Floats = NDArray[np.float64]
 
-PARAMETERS = ParameterSpace(
-    (
-        Parameter("height", 0.2, 0.8, "m", "of the source"),
-        Parameter("power", 1.0, 10.0, "W", "of the source", scale="log"),
-        Parameter("gravity", 9.81, 9.81, "m s-2", "fixed"),
-    )
-)
 TIMES = np.linspace(0.0, 1.0, 11)
 STEADY = np.zeros(1)
 # Text that would do something if it ever became part of the document.
@@ -53,14 +44,6 @@ SHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 _NAMES = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser")
 # WebGL by the processor, for machines without a graphics card.
 _FLAGS = ["--disable-gpu", "--enable-unsafe-swiftshader"]
-
-
-def space_of(points: Floats, cells: NDArray[np.int64]) -> FieldSpace:
-    fields = (
-        FieldInfo("temperature", "K", len(points), "vertex"),
-        FieldInfo("flux", "W m-2", len(points), "vertex"),
-    )
-    return FieldSpace(fields, {"vertex": points}, {"vertex": cells})
 
 
 def rectangle(width: float) -> FieldSpace:
@@ -90,10 +73,6 @@ def truth(space: FieldSpace, mus: Floats, times: Floats) -> Floats:
     return np.concatenate([hot, 1e4 * power * p[:, 0] * height * (1 + t**2)], axis=-1)
 
 
-def mean_of(space: FieldSpace, frames: Floats) -> Floats:
-    return frames[..., : len(space.points["vertex"])].mean(axis=-1)
-
-
 def made(
     name: str,
     space: FieldSpace,
@@ -102,21 +81,9 @@ def made(
     description: str,
     policy: Literal["flag", "refuse"] = "flag",
 ) -> ReducedModel:
-    values = PARAMETERS.from_unit(qmc.Sobol(2, rng=np.random.default_rng(3)).random(32)[:m])
-    frames = truth(space, values, times)
-    snapshots = ArraySnapshots(
-        space,
-        tuple(p.name for p in PARAMETERS.parameters),
-        np.column_stack([values, np.full(m, 9.81)]),
-        frames,
-        times,
-        bounds={p.name: (p.low, p.high) for p in PARAMETERS.parameters},
-        units=[p.unit for p in PARAMETERS.parameters],
-        quantities={"mean": mean_of(space, frames), "total": values[:, 1] * values[:, 0]},
-        quantity_units={"mean": "K", "total": "W m"},
-    )
+    values = values_of(m)
     return build(
-        snapshots,
+        snapshots_of(space, values, truth(space, values, times), times),
         ReducedModelSettings(tolerance=1e-3, regressor="rbf", local="never", policy=policy),
         np.random.default_rng(0),
         name=name,

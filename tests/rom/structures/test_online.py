@@ -192,7 +192,7 @@ def test_a_damaged_or_foreign_folder_is_refused(model: ReducedStructure, tmp_pat
     with pytest.raises(ChecksumError):
         load_structure(tmp_path / "model")
     write_folder(tmp_path / "other", {}, {"format": 1})
-    with pytest.raises(StoreError, match="reduced structure"):
+    with pytest.raises(StoreError, match=r"a reduced structure of the format 1 .* None, 1\. Use"):
         load_structure(tmp_path / "other")
 
 
