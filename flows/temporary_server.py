@@ -17,6 +17,7 @@ from typing import final
 import httpx
 
 from infra.errors import RomflowError
+from infra.files import FileLock
 
 __all__ = ["TemporaryServer", "healthy", "temporary_server"]
 
@@ -33,12 +34,16 @@ class TemporaryServer:
     process : the server
     url : address of its API
     log : file with its output
+    starting : held while a server starts in this folder; freed as soon as this one answers
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", url: str, log: Path, starting: FileLock
+    ) -> None:
         self._process = process
         self.url = url
         self._log = log
+        self._starting = starting
 
     def wait(self) -> None:
         """Wait until the server answers.
@@ -50,14 +55,17 @@ class TemporaryServer:
         """
         deadline = time.monotonic() + _SECONDS
         while not healthy(self.url):
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            code = self._process.poll()
+            if code is not None or time.monotonic() > deadline:
                 text = self._log.read_text(errors="replace")[-2000:]
+                said = f"it ended with code {code}" if code is not None else "received none"
                 raise RomflowError(
                     f"Prefect's server did not start at {self.url}: expected an answer within "
-                    f"{_SECONDS:.0f} s. `romflow doctor` tells what is missing. Its log, "
+                    f"{_SECONDS:.0f} s, {said}. `romflow doctor` tells what is missing. Its log, "
                     f"{self._log}, ends so:\n{text}"
                 )
             time.sleep(_POLL)
+        self._starting.release()
 
 
 @contextmanager
@@ -71,7 +79,10 @@ def temporary_server(state: Path) -> Iterator[TemporaryServer]:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
-    log = state / "temporary-server.log"
+    log = state / f"temporary-server-{port}.log"
+    # Two that start at once in a new folder would both make its database, and one would fail.
+    starting = FileLock(state / "temporary-server.lock")
+    starting.acquire()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.temporary_server", str(port)],
@@ -83,9 +94,12 @@ def temporary_server(state: Path) -> Iterator[TemporaryServer]:
         )
     with process:
         try:
-            yield TemporaryServer(process, f"http://{_HOST}:{port}/api", log)
+            yield TemporaryServer(process, f"http://{_HOST}:{port}/api", log, starting)
         finally:
             process.kill()  # its database keeps whole transactions only
+            starting.release()
+            if not log.stat().st_size:
+                log.unlink()
 
 
 def healthy(url: str) -> bool:

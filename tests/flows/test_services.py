@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from flows.environment import Services, prefect_environment, running_services
 from flows.services import down, up
 from flows.temporary_server import TemporaryServer, healthy, temporary_server
 from infra.errors import RomflowError, UserError
+from infra.files import FileLock
 
 # A process that has a server, says where, and waits.
 OWNER = """
@@ -104,6 +106,28 @@ def test_down_leaves_processes_alone_that_are_not_its_own(here: Path) -> None:
 
 
 @pytest.mark.server
+def test_servers_that_start_at_once_in_a_new_folder_do_not_disturb_each_other(here: Path) -> None:
+    """Each of them would make the database that both of them use."""
+    with ExitStack() as stack:
+        owners = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", OWNER],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(2)
+        ]
+        urls = [owner.stdout.readline().strip() for owner in owners if owner.stdout]
+        assert [healthy(url) for url in urls] == [True, True]
+        for owner in owners:
+            owner.communicate("")
+    assert not list((here / ".romflow").glob("*.log"))  # nothing was said in them
+
+
+@pytest.mark.server
 @pytest.mark.usefixtures("here")
 def test_a_temporary_server_answers_and_dies_with_its_owner() -> None:
     command = [sys.executable, "-c", OWNER]
@@ -122,7 +146,9 @@ def test_a_temporary_server_answers_and_dies_with_its_owner() -> None:
 def test_a_server_that_ends_at_once_shows_its_log(here: Path) -> None:
     (here / "log").write_text("no such module\n")
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        server = TemporaryServer(process, "http://127.0.0.1:1/api", here / "log")
+        server = TemporaryServer(
+            process, "http://127.0.0.1:1/api", here / "log", FileLock(here / "lock")
+        )
         process.wait()
         with pytest.raises(RomflowError, match="no such module"):
             server.wait()

@@ -117,8 +117,6 @@ def test_a_cancelled_study_ends_everywhere_and_can_be_gone_on_with(
 ) -> None:
     site.submit("stop", slow=True)
     site.until_started("stop")
-    words = ["run", "generate-ns-data", "--study", site.study("stop", slow=True)]
-    assert "received one whose jobs" in site.romflow(*words, code=2, said=True)
     site.romflow("cancel", str(site.root("stop")))
     site.until(lambda: not site.solvers("stop"), "the end of all processes")
     assert site.stage("stop") == "cancelled"

@@ -57,6 +57,17 @@ def test_a_controller_that_is_away_is_waited_for_and_this_is_told(site: Any, exp
     whole(site, expected, "away")
 
 
+def test_a_study_is_not_run_beside_its_jobs_in_slurm(site: Any, expected: Any) -> None:
+    site.submit("beside", slow=True)
+    site.until_started("beside")
+    with held(site, "beside"):
+        words = ["run", "generate-ns-data", "--study", site.study("beside", slow=True)]
+        said = site.romflow(*words, code=2, said=True)
+        assert "expected a study that is not in Slurm, received one whose jobs" in said
+    site.until_ended("beside")
+    whole(site, expected, "beside")
+
+
 def test_the_chunks_of_a_dask_worker_that_is_killed_are_computed_by_others(
     site: Any, expected: Any
 ) -> None:
