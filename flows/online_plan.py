@@ -12,7 +12,7 @@ from flows.plan import Plan, prepare
 from infra.errors import UserError, storage_errors
 from infra.streaming.frames import stream_spec
 from infra.zarr_store import open_store
-from surrogates.job import TrainingJob
+from surrogates.job import TrainingJob, read_job
 
 __all__ = ["OnlinePlan", "check_design", "online_design", "prepare_online"]
 
@@ -107,7 +107,7 @@ def prepare_online(training: OnlineStudy, *, retry_failed: bool = False) -> Onli
         ),
         training=training.training,
     )
-    path, log = folder / "job.json", folder / "trainer.jsonl"
+    path, log = _job_file(training), folder / "trainer.jsonl"
     with storage_errors(path):
         path.write_text(job.model_dump_json(indent=2))
         log.touch()
@@ -120,13 +120,30 @@ def _cut(indices: tuple[int, ...], size: int) -> tuple[tuple[int, ...], ...]:
 
 def check_design(training: OnlineStudy) -> None:
     """Raise `UserError` for what is wrong with a training before anything is started."""
-    from surrogates.architectures import network_settings  # loads PyTorch
-
     places_of(training)
     online_design(training)
-    network_settings(training.model.name, training.model.settings)
+    if not _begun_with_this_model(training):
+        from surrogates.architectures import network_settings  # loads PyTorch, for seconds
+
+        network_settings(training.model.name, training.model.settings)
     if training.data.steady and training.model.mode == "autoregressive":
         raise UserError(
             f"training {training.name}: expected the mode `direct` for the steady problem "
             f"{training.study.problem.name}, received `autoregressive`"
         )
+
+
+def _begun_with_this_model(training: OnlineStudy) -> bool:
+    """Return whether a run before this one has written a job with the same model.
+
+    It had checked that model, and the trainer does so too: a flow that was killed is back sooner
+    if only one of the two loads PyTorch.
+    """
+    try:
+        return read_job(_job_file(training)).model == training.model
+    except UserError:  # there is none, or a kill has torn it
+        return False
+
+
+def _job_file(training: OnlineStudy) -> Path:
+    return training.folder / "job.json"

@@ -4,17 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, final
 
 from flows.card import dataset_card
 from flows.design import problem_and_space
-from flows.figures import (
-    overview_figure,
-    save,
-    steady_overview_figure,
-    transient_overview_figure,
-)
 from flows.study import Study
 from infra.catalog import Catalog, digest_of, parameter_rows
 from infra.catalog_entry import CatalogEntry, EntryArray, EntryParameter, EntryProvenance
@@ -29,13 +22,6 @@ __all__ = ["Summary", "publish"]
 
 # Reasons shown in a complaint; all of them are in params.csv and in the failure records.
 _SHOWN = 5
-_OVERVIEWS = MappingProxyType(
-    {
-        "flow": overview_figure,
-        "steady": steady_overview_figure,
-        "transient": transient_overview_figure,
-    }
-)
 
 
 @final
@@ -80,7 +66,7 @@ def publish(study: Study, problems: Sequence[str]) -> Summary:
     if records:
         with storage_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        save(_OVERVIEWS[study.kind](store), figure)
+        _draw(study, store, figure)
     entry = _entry(study, store, records, ("figure.png",) if records else ())
     statistics = {k: v.to_dict() for k, v in dataset_statistics(store).items()} if records else {}
     Catalog(study.catalog.absolute()).write(
@@ -102,6 +88,18 @@ def publish(study: Study, problems: Sequence[str]) -> Summary:
         cpu_seconds=sum(r.report.cpu_seconds for r in records),
         complaint=_complaint(entry, failures, problems),
     )
+
+
+def _draw(study: Study, store: SnapshotStore, path: Path) -> None:
+    """Draw the dataset into a file."""
+    from flows import figures  # loads Matplotlib: no simulation waits for that
+
+    overviews = {
+        "flow": figures.overview_figure,
+        "steady": figures.steady_overview_figure,
+        "transient": figures.transient_overview_figure,
+    }
+    figures.save(overviews[study.kind](store), path)
 
 
 def _entry(

@@ -29,7 +29,6 @@ from flows.online_plan import OnlinePlan, check_design, prepare_online
 from flows.online_study import OnlineStudy, load_training
 from flows.progress import Follower
 from flows.publish import publish
-from flows.publish_model import publish_model
 from flows.trainer import run_trainer
 from flows.training_display import TrainingDisplay
 from flows.training_progress import TrainingFollower
@@ -223,6 +222,8 @@ def _train(training: OnlineStudy, retry_failed: bool) -> State[dict[str, Any]]:
     if ended.trained:
         # Whatever simulations have left there, nobody will read it.
         shutil.rmtree(training.paths.spool, ignore_errors=True)
+    from flows.publish_model import publish_model  # loads Matplotlib: no trainer waits for that
+
     summary = publish_model(training, texts, [c for c in complaints if c], trained=ended.trained)
     data = asdict(summary)
     if not summary.complaint:

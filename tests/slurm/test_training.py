@@ -97,6 +97,17 @@ def test_a_surrogate_learns_on_one_node_from_simulations_on_the_other(site: Any)
     assert not site.slurm.output("squeue", "-h")
 
 
+def test_a_surrogate_learns_here_from_simulations_in_the_jobs_that_dask_keeps(site: Any) -> None:
+    profile = site.profile(kind="dask-slurm", workers=2, memory="2G")
+    file = written(site, TINY)
+    site.romflow("run", "train-surrogate-online", "--training", file, "--profile", profile)
+    metrics = metrics_of(site)
+    assert (metrics["items"], metrics["never_seen"]) == (24, 0)
+    assert metrics["validation_frames"] == 12
+    assert rendezvous_of(site).keys is not None  # the frames came over a network
+    site.until(lambda: not site.slurm.output("squeue", "-h"), "the end of Dask's jobs")
+
+
 def test_a_trainer_that_is_cancelled_goes_on_in_another_job(site: Any) -> None:
     profile = telling_profile(site)
     file = written(site, TINY, time=SLOW)
