@@ -5,7 +5,6 @@ MPI job. The state of the work is in the dataset alone: a rerun, after whatever 
 what is not committed and nothing else.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from prefect.task_runners import TaskRunner
 from pydantic import BeforeValidator
 
 from flows.artifacts import show_artifacts
+from flows.beside import require_no_jobs
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, run_chunk
 from flows.display import Display
 from flows.families import FAMILIES, Family
@@ -33,10 +33,7 @@ from flows.publish import publish
 from flows.slurm_profile import cluster_of, load_profile, places_of, ranks_of, runner_of
 from flows.study import Study, load_study
 from flows.study_parts import RunSettings
-from flows.submit import require_idle
-from flows.submit_state import SubmissionPaths, read_submission
 from flows.tasks import run_all
-from infra.cluster.slurm_commands import Slurm
 from infra.errors import RomflowError, StoreMismatchError, UserError
 
 type GenerateFlow = Flow[..., State[dict[str, Any]]]
@@ -147,7 +144,7 @@ def _merged(default: object, given: object) -> object:
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
-    _require_idle(study)
+    require_no_jobs(study)
     plan = prepare(study, retry_failed=retry_failed)
     get_run_logger().info(
         "%s: %d samples, %d committed, %d chunks to compute",
@@ -170,21 +167,6 @@ def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
         name = next((kind for kind in (STORAGE, REFUSED) if kind in kinds), INCOMPLETE)
         return Failed(name=name, message=summary.complaint, data=asdict(summary))
     return Completed(data=asdict(summary), message=f"{summary.committed} samples committed")
-
-
-def _require_idle(study: Study) -> None:
-    """Refuse a study whose jobs `romflow submit` has given to Slurm: they would do it twice."""
-    paths = SubmissionPaths(study.dataset)
-    if not paths.state.exists():
-        return
-    if shutil.which("squeue"):
-        require_idle(paths, Slurm())
-    elif read_submission(paths).stage == "running":
-        get_run_logger().warning(
-            "%s was submitted to a Slurm that this machine does not know: if its jobs go on "
-            "there, samples are computed twice (and committed once)",
-            paths.root,
-        )
 
 
 def task_runner(run: RunSettings, root: Path | None = None) -> TaskRunner[Any]:

@@ -17,6 +17,7 @@ from flows.submit_costs import packing_of
 from flows.submit_rounds import finishing_job, group_plans, new_groups, open_round, submit_round
 from flows.submit_state import Submission, SubmissionPaths, read_submission
 from infra.cluster.controller import note_restart
+from infra.cluster.orphans import has_owner
 from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt
 from infra.cluster.profile import Profile
@@ -78,12 +79,15 @@ def submit(
         require_idle(paths, slurm)  # another login may have been quicker
         attempt = Attempt(profile.resources)
         attempts = {chunk.number: attempt for chunk in plan.chunks}
-        before = read_submission(paths).rounds if paths.state.exists() else ()
+        present = read_submission(paths) if paths.state.exists() else None
+        stopped = present is not None and present.stage == "running"
+        before = present.rounds if present is not None else ()
         packing = packing_of(study, profile, plan.chunks, before, partitions)
         submission = open_round(paths, _new(study, profile), attempts, packing)
         submission = submit_round(paths, submission, slurm)
     jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
-    boot = note_restart(paths.journal, slurm)
+    # What befell the controller since a submission that had ended is nobody's concern.
+    boot = note_restart(paths.journal, slurm) if stopped else slurm.boot()
     paths.journal.write("submitted", f"{len(plan.chunks)} chunks submitted, jobs {jobs}", boot=boot)
     return submission
 
@@ -168,7 +172,7 @@ def _new(study: Study, profile: Profile) -> Submission:
 
 
 def require_idle(paths: SubmissionPaths, slurm: Slurm) -> None:
-    """Refuse a study that is in Slurm already.
+    """Refuse a study that is in Slurm already, by a submission or by a flow that lives.
 
     Parameters
     ----------
@@ -178,10 +182,15 @@ def require_idle(paths: SubmissionPaths, slurm: Slurm) -> None:
     Raises
     ------
     UserError
-        If jobs of its submission wait or run.
+        If jobs of its submission wait or run, or a flow waits for jobs of it.
     SlurmError
         If Slurm does not answer.
     """
+    if has_owner(paths.folder):
+        raise UserError(
+            f"{paths.root}: expected a study that nobody computes, received one whose jobs in "
+            "Slurm a `romflow run` waits for. Wait for its end, or end it with Ctrl-C."
+        )
     if not paths.state.exists():
         return
     present = read_submission(paths)

@@ -105,6 +105,9 @@ def _judge(
         members = zip(group.chunks, group.sizes, places(group.per_element), strict=True)
         for chunk, size, (element, item) in members:
             if chunk not in left:
+                _note_late_end(
+                    paths, chunk, group.array(element).outcome(queue, work, element, item)[0]
+                )
                 continue
             outcome, end = _outcome(group, queue, work, element, item)
             progress = count_events(work.elements[element][item].log, PROGRESS, size) > 0
@@ -115,8 +118,16 @@ def _judge(
             if following is not None:
                 attempts[chunk] = following
             else:
-                problems.append(_problem(chunk, outcome, group.attempt, end))
+                log = _log(work.elements[element][item].log, paths.folder / group.folder)
+                problems.append(_problem(chunk, outcome, group.attempt, end, log))
     return attempts, tuple(problems)
+
+
+def _note_late_end(paths: SubmissionPaths, chunk: int, outcome: Outcome | None) -> None:
+    """Note what befell a job that had nothing left to do."""
+    if outcome is not None and outcome not in (Outcome.DONE, Outcome.CLOSED):
+        text = f"chunk {chunk:06d} {outcome.value}, after its last sample"
+        paths.journal.write(outcome.name.lower(), text, chunk=f"{chunk:06d}")
 
 
 def _outcome(
@@ -129,11 +140,17 @@ def _outcome(
     return outcome or Outcome.LOST, end
 
 
-def _problem(chunk: int, outcome: Outcome, attempt: Attempt, end: End | None) -> str:
+def _log(log: Path, folder: Path) -> Path:
+    """Return where to look: at the chunk's log or, if it was not begun, at what its jobs said."""
+    return log if log.exists() and log.stat().st_size else folder
+
+
+def _problem(chunk: int, outcome: Outcome, attempt: Attempt, end: End | None, log: Path) -> str:
     if outcome in (Outcome.REFUSED, Outcome.STORAGE) and end is not None:
         return end.errors.strip()
     said = f" It said: {end.errors.strip()}" if end is not None and end.errors.strip() else ""
-    return f"chunk {chunk}: its Slurm job {outcome.value}. {advice(outcome, attempt)}{said}"
+    text = f"chunk {chunk}: its Slurm job {outcome.value}. {advice(outcome, attempt)}{said}"
+    return f"{text} Log: {log}"
 
 
 if __name__ == "__main__":

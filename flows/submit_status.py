@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any, final
 
@@ -97,13 +96,21 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
 
 def _told(events: Iterable[Mapping[str, Any]]) -> list[str]:
     """Return the texts of events; where a crowd of chunks met the same, of the first ones only."""
+    groups: list[tuple[str, dict[str, str]]] = []  # what is said of chunks, by their names
+    for event in events:
+        text, chunk = str(event.get("text", "")), str(event.get("chunk", ""))
+        said = text.replace(chunk, "") if chunk else ""
+        # A chunk that meets it once more does so in another round.
+        if not (chunk and groups and groups[-1][0] == said and chunk not in groups[-1][1]):
+            groups.append((said, {}))
+        groups[-1][1][chunk] = text
     texts: list[str] = []
-    for kind, group in groupby(events, lambda event: (event.get("event"), "chunk" in event)):
-        told = [str(event.get("text", "")) for event in group]
-        shown = told[:_ALIKE] if kind[1] and len(told) > _ALIKE + 1 else told
+    for _, told in groups:
+        lines = list(told.values())
+        shown = lines[:_ALIKE] if len(lines) > _ALIKE + 1 else lines
         texts += shown
-        if len(shown) < len(told):
-            texts.append(f"and so {len(told) - len(shown)} more chunks")
+        if len(shown) < len(lines):
+            texts.append(f"and so {len(lines) - len(shown)} more chunks")
     return texts
 
 

@@ -16,7 +16,7 @@ from typing import final
 
 import httpx
 
-from infra.errors import RomflowError
+from infra.errors import RomflowError, storage_errors
 from infra.files import FileLock
 
 __all__ = ["TemporaryServer", "healthy", "temporary_server"]
@@ -80,9 +80,7 @@ def temporary_server(state: Path) -> Iterator[TemporaryServer]:
         probe.bind((_HOST, 0))
         port = probe.getsockname()[1]
     log = state / f"temporary-server-{port}.log"
-    # Two that start at once in a new folder would both make its database, and one would fail.
-    starting = FileLock(state / "temporary-server.lock")
-    starting.acquire()
+    starting = _turn(Path(os.environ.get("PREFECT_HOME", state)))
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "flows.temporary_server", str(port)],
@@ -100,6 +98,20 @@ def temporary_server(state: Path) -> Iterator[TemporaryServer]:
             starting.release()
             if not log.stat().st_size:
                 log.unlink()
+
+
+def _turn(home: Path) -> FileLock:
+    """Wait until no other server starts with this home, and return the lock that says so.
+
+    Two that start at once would both make its database, and one would fail. Behind one that does
+    not come to its end nobody waits for ever.
+    """
+    with storage_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+    lock, deadline = FileLock(home / "starting.lock"), time.monotonic() + _SECONDS
+    while not lock.acquire(wait=False) and time.monotonic() < deadline:
+        time.sleep(_POLL)
+    return lock
 
 
 def healthy(url: str) -> bool:

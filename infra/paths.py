@@ -12,14 +12,18 @@
     └── staging/000012.<token>/ unfinished data of one attempt
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
 from infra.description import ArraySpec
+from infra.errors import storage_errors
 
 __all__ = ["DatasetPaths"]
+
+_SEPARATOR = re.compile(r'"separator"\s*:\s*"([./])"')
 
 
 @final
@@ -107,11 +111,13 @@ class DatasetPaths:
     def shard(self, spec: ArraySpec, index: int) -> Path:
         """Return the shard file of a sample: key ``c.<index>.0...`` of Zarr's default encoding.
 
-        Datasets of earlier versions have the separator ``/``, and a folder ``c`` therefore.
+        The separator of datasets of earlier versions is ``/``, which the array itself tells.
         """
         array = self.data / spec.name
+        with storage_errors(array):
+            separator = _SEPARATOR.search((array / "zarr.json").read_text())
         keys = ["c", str(index), *["0"] * (len(spec.dims) - 1)]
-        return array.joinpath(*keys) if (array / "c").is_dir() else array / ".".join(keys)
+        return array.joinpath((separator[1] if separator else "/").join(keys))
 
     def attempts(self) -> Iterator[tuple[int, Path]]:
         """Yield sample index and staging folder of all attempts, dead or alive."""

@@ -20,5 +20,7 @@ def note_restart(journal: Journal, slurm: Slurm) -> str | None:
     boot = slurm.boot()
     known = next((event["boot"] for event in reversed(journal.read()) if event.get("boot")), None)
     if boot is not None and known is not None and boot != known:
-        journal.write("controller", f"Slurm's controller was started again at {boot}", boot=boot)
+        journal.write(
+            "controller", f"Slurm's controller was started again at {boot} UTC", boot=boot
+        )
     return boot

@@ -22,7 +22,7 @@ from infra.cluster.slurm_errors import SlurmError
 from infra.errors import UserError, storage_errors
 from infra.files import FileLock, locked
 
-__all__ = ["Owner", "end_orphans"]
+__all__ = ["Owner", "end_orphans", "has_owner"]
 
 _OWNER, _CHANGES = "owner.lock", "runs.lock"
 # Seconds between two looks whether cancelled jobs are gone, and until that is given up. A job
@@ -60,6 +60,21 @@ class Owner:
             (self.run / _OWNER).unlink(missing_ok=True)
             self._lock.release()
             self._taken = False
+
+
+def has_owner(folder: Path) -> bool:
+    """Return whether a flow lives that has jobs of a dataset in Slurm.
+
+    Parameters
+    ----------
+    folder : of everything in Slurm that concerns the dataset; it need not exist
+    """
+    for path in folder.glob(f"run-*/{_OWNER}"):
+        lock = FileLock(path)
+        if not lock.acquire(wait=False):
+            return True
+        lock.release()
+    return False
 
 
 def end_orphans(folder: Path, journal: Journal, slurm: Slurm | None = None) -> tuple[int, ...]:

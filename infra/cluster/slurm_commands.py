@@ -174,8 +174,9 @@ class Slurm:
     def boot(self) -> str | None:
         """Return when the controller was started, in its words; None if it does not tell."""
         try:
-            text = self._call(["scontrol", "show", "config"]).stdout
-        except UserError:  # a site may offer no such command
+            # Without the machine's own time zone, for jobs on nodes may have another one.
+            text = self._call(["env", "TZ=UTC0", "scontrol", "show", "config"]).stdout
+        except UserError:
             return None
         found = re.search(r"^BOOT_TIME\s*=\s*(\S+)", text, re.MULTILINE)
         return found[1] if found else None

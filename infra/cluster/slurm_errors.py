@@ -46,7 +46,7 @@ def is_passing(message: str) -> bool:
     return any(words in message for words in _PASSING)
 
 
-def refusal(message: str, profile: Profile) -> UserError | SlurmError:
+def refusal(message: str, profile: Profile) -> UserError:
     """Return the error for what sbatch says of a job.
 
     Parameters
@@ -55,13 +55,20 @@ def refusal(message: str, profile: Profile) -> UserError | SlurmError:
     profile : of the job; the message names its key
     """
     said = " ".join(message.replace("sbatch: error:", "").split())
-    for words, key in _KEYS:
-        if words.lower() in message.lower():
-            return UserError(
-                f"profile {profile.name}: {key}: expected what this Slurm accepts, received "
-                f"{getattr(profile, key)!r}; Slurm says: {said}. Change {key} in the profile "
-                "(`romflow doctor --profile` lists what there is)."
-            )
-    return SlurmError(
-        f"sbatch: expected the number of a job, received: {said}. See `romflow doctor --profile`."
+    key = next((key for words, key in _KEYS if words.lower() in message.lower()), None)
+    # Options of sbatch that the profile passes on come before its own keys.
+    passed = [text for text in profile.directives if key is None or f"--{key}" in text]
+    if passed:
+        key, received = "directives", ", ".join(passed)
+    elif key is not None:
+        received = repr(getattr(profile, key))
+    else:
+        return UserError(
+            f"profile {profile.name}: expected a job that this Slurm accepts; Slurm says: {said}. "
+            "See `romflow doctor --profile`."
+        )
+    return UserError(
+        f"profile {profile.name}: {key}: expected what this Slurm accepts, received {received}; "
+        f"Slurm says: {said}. Change {key} in the profile (`romflow doctor --profile` lists what "
+        "there is)."
     )

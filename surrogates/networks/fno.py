@@ -29,7 +29,6 @@ from typing import Any, final
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveInt
-from scipy.fft import next_fast_len
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -232,6 +231,8 @@ def _modes(shape: tuple[int, ...] | list[int], settings: _AnySettings) -> tuple[
 
 def _padded(count: int, padding: float) -> int:
     """Return an even size without large prime factors, at least `padding` larger than `count`."""
+    from scipy.fft import next_fast_len  # half a second, in the start of every trainer
+
     return 2 * int(next_fast_len(math.ceil(count * (1 + padding) / 2)))
 
 

@@ -288,7 +288,6 @@ def test_a_dataset_of_an_earlier_version_is_read_and_completed(
     """Their shards lie in folders of their own, as the separator ``/`` has it."""
     data = store.paths.root / "data.zarr"
     for name in store.description.specs:
-        (data / name / "c").mkdir()
         for path in (data / name / "zarr.json", data / "zarr.json"):
             path.write_text(path.read_text().replace('"separator": "."', '"separator": "/"'))
     commit(1)

@@ -131,10 +131,25 @@ def test_a_restart_of_the_controller_is_told_that_no_command_has_met(site: Site)
     finish(paths, 2, site.slurm())
     finish(paths, 3, site.slurm())
     (event,) = [e for e in paths.journal.read() if e["event"] == "controller"]
-    assert event["text"] == "Slurm's controller was started again at 2026-01-02T08:30:00"
+    assert event["text"] == "Slurm's controller was started again at 2026-01-02T08:30:00 UTC"
     told = status_of(site.study().dataset, site.slurm()).events
     assert event["text"] in told  # of the many chunks' lines there are but the first
     assert "and so 1198 more chunks" in told
+
+
+def test_what_chunks_met_in_two_rounds_is_not_counted_as_of_more_chunks(site: Site) -> None:
+    study = site.study(sampling={"method": "uniform", "samples": 4, "seed": 1})
+    submit(study, PROFILE, slurm=site.slurm())
+    site.state("NODE_FAIL")
+    paths = SubmissionPaths(study.dataset)
+    for number in range(1, 7):
+        finish(paths, number, site.slurm())
+    told = status_of(study.dataset, site.slurm()).events
+    assert told[-1] == "0 of 4 samples committed"
+    assert told[-4:-1] == (
+        *(t for t in told if t.startswith("chunk") and "not tried again" in t),
+        "and so 2 more chunks",
+    )
 
 
 def test_packed_chunks_need_fewer_jobs(site: Site) -> None:

@@ -68,6 +68,19 @@ def test_a_study_is_not_run_beside_its_jobs_in_slurm(site: Any, expected: Any) -
     whole(site, expected, "beside")
 
 
+def test_a_study_is_not_submitted_beside_a_flow_that_waits_for_its_jobs(
+    site: Any, expected: Any
+) -> None:
+    with site.started(*words(site, "second")) as flow:
+        site.until_started("second")
+        with held(site, "second"):
+            given = [site.study("second", slow=True), "--profile", site.profile()]
+            said = site.romflow("submit", *given, code=2, said=True)
+            assert "expected a study that nobody computes, received one whose jobs" in said
+        assert flow.wait(400.0) == 0
+    whole(site, expected, "second")
+
+
 def test_the_chunks_of_a_dask_worker_that_is_killed_are_computed_by_others(
     site: Any, expected: Any
 ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster.journal import Journal
-from infra.cluster.orphans import Owner, end_orphans
+from infra.cluster.orphans import Owner, end_orphans, has_owner
 from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_commands import Slurm
 from infra.cluster.slurm_errors import SlurmError
@@ -109,7 +109,15 @@ def test_the_jobs_of_a_living_flow_are_left_alone(site: Site) -> None:
     site.jobs("a|7|RUNNING")
     with site.flow("a"):
         assert site.end_orphans() == ()
+        assert has_owner(site.state)
     assert site.calls("cancelled") == []
+
+
+def test_a_flow_owns_its_jobs_as_long_as_it_lives(site: Site) -> None:
+    assert not has_owner(site.state)
+    with site.flow("a"):
+        assert has_owner(site.state)
+    assert not has_owner(site.state)  # it was killed: nobody holds what it left
 
 
 def test_the_jobs_of_a_killed_flow_are_cancelled_once_and_told(site: Site) -> None:

@@ -100,6 +100,38 @@ def test_a_refusal_names_the_key_of_the_profile_and_is_not_repeated(
     assert len(site.calls("sbatch")) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("--bogus=1", "sbatch: unrecognized option '--bogus=1'"),
+        ("--partition=gpu", "sbatch: error: invalid partition specified: gpu"),
+    ],
+)
+def test_a_refused_option_of_sbatch_is_named_as_one_of_the_directives(
+    site: Site, given: str, said: str
+) -> None:
+    site.command("sbatch", f'echo "{said}" >&2; exit 1')
+    profile = Profile(name="mine", kind="slurm", directives=(given,))
+    with pytest.raises(UserError, match=f"mine: directives: expected .* received {given};"):
+        slurm().submit("", "name", profile)
+
+
+def test_a_refusal_of_unknown_reason_is_the_users_matter_as_well(site: Site) -> None:
+    site.command("sbatch", 'echo "sbatch: error: Burst buffer request invalid" >&2; exit 1')
+    with pytest.raises(UserError, match="Slurm says: Burst buffer request invalid"):
+        slurm().submit("", "name", PROFILE)
+
+
+def test_the_controllers_start_is_told_in_one_time_zone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.command("scontrol", 'echo "BOOT_TIME               = $(date -d @0 +%FT%T)"')
+    monkeypatch.setenv("TZ", "America/New_York")
+    assert slurm().boot() == "1970-01-01T00:00:00"
+    site.command("scontrol", "exit 1")
+    assert slurm().boot() is None
+
+
 def test_a_machine_without_slurm_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
