@@ -19,9 +19,9 @@ from statistics import fmean
 from typing import Any
 
 from _report import ROOT, Report, cores, one_thread
+from _scaling_chunks import Bare, ChunkCosts, chunk_costs, one_round, warm_up
 from _scaling_costs import (
     FRAME_VALUES,
-    FlowCosts,
     Sizes,
     costs_of,
     frame_seconds,
@@ -74,7 +74,7 @@ def main() -> int:
         frame = frame_seconds(sizes.frames)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    slurm, submitted = with_slurm(settings, sizes, quick=quick)
+    slurm, submitted, theirs = with_slurm(settings, sizes, quick=quick)
     costs = costs_of(chunks, store, flow, frame, slurm)
     tell_costs(report, costs, {
         "speeds": "Speed of each of 1, 2, ... chunks side by side on this machine's "
@@ -85,7 +85,10 @@ def main() -> int:
         "stream": f"Frames of {4 * FRAME_VALUES / 1e3:.0f} kB, as from another machine.",
         "slurm": "" if slurm else "No Slurm here, or a quick run: its delays are taken as none.",
     })  # fmt: skip
-    points = validate(costs, chunks.speeds, flow, submitted, sizes)
+    points = validate(costs, chunks.speeds, "flow here", flow.runs, sizes, flow.load)
+    if theirs is not None:
+        known = costs_of(theirs, store, flow, frame, slurm)
+        points += validate(known, theirs.speeds, "submitted", submitted, sizes)
     tell_points(report, points, _about(sizes))
     curves = predict(costs, PREDICTED[quick])
     tell_predictions(report, curves, PREDICTED[quick].samples)
@@ -98,40 +101,44 @@ def main() -> int:
 
 def with_slurm(
     settings: dict[str, Any], sizes: Sizes, *, quick: bool
-) -> tuple[Delays | None, dict[int, list[float]]]:
-    """Measure Slurm and submitted studies, if a Slurm can be brought up; a quick run does not."""
+) -> tuple[Delays | None, dict[int, list[float]], ChunkCosts | None]:
+    """Measure Slurm and submitted studies, if a Slurm can be brought up; a quick run does not.
+
+    Bare chunks are measured in turn with the studies: what disturbs hits both alike.
+    """
     if quick or not is_possible():
-        return None, {}
+        return None, {}, None
+    bare: list[Bare] = []
     times: dict[int, list[float]] = {workers: [] for workers in SIDE_BY_SIDE}
     with site("romflow-scaling-") as place:
         delays = measure_delays(place, sizes.turns, sizes.crowd)
+        warm_up(place.folder, settings)
         for turn in range(sizes.runs):
+            bare.append(one_round(place.folder, settings, turn, sizes.chunk_samples))
             for workers, found in times.items():
                 name = f"sub{workers}-{turn}"
                 found.append(
                     time_submitted(place, settings, name, sizes.samples, sizes.chunk, workers)
                 )
-    return delays, times
+    return delays, times, chunk_costs(bare)
 
 
 def validate(
     costs: Costs,
     speeds: tuple[float, ...],
-    flow: FlowCosts,
-    submitted: dict[int, list[float]],
+    way: str,
+    runs: dict[int, list[float]],
     sizes: Sizes,
+    load: float = 0.0,
 ) -> list[Point]:
-    """Predict what was run here: all chunks share this machine's cores."""
-    study = Study(sizes.samples, sizes.chunk)
+    """Predict what was run here: all chunks share this machine's cores, but for a load of some."""
+    study, place = Study(sizes.samples, sizes.chunk), shared_place(speeds, load)
     found = []
-    for way, runs, load in (("flow here", flow.runs, flow.load), ("submitted", submitted, 0.0)):
-        place = shared_place(speeds, load)
-        for workers, measured in runs.items():
-            phases = [
-                simulate(costs, WAYS[way], study, workers, place, seed).phase
-                for seed in range(DRAWS)
-            ]
-            found.append(Point(way, workers, tuple(measured), fmean(phases)))
+    for workers, measured in runs.items():
+        phases = [
+            simulate(costs, WAYS[way], study, workers, place, seed).phase for seed in range(DRAWS)
+        ]
+        found.append(Point(way, workers, tuple(measured), fmean(phases)))
     return found
 
 
