@@ -1,5 +1,6 @@
 """Chunks as tasks side by side, a limited number of which Prefect knows at a time."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,12 +32,13 @@ def run_all(
 
     Parameters
     ----------
-    chunks : of the study
+    chunks : of the study, each with a number of its own
     submit : makes a task of one; what it returns ends with the task
     places : number of chunks that are computed at once
-    look : called every quarter of a second, with whether anything is left; shows progress
+    look : called every quarter of a second and at the end, with whether anything is left; shows
+        progress
     """
-    waiting, problems = deque(chunks), dict[int, Problem]()
+    waiting, problems, looked = deque(chunks), dict[int, Problem](), time.monotonic()
     open_: list[tuple[int, PrefectWrappedFuture[Any, Any]]] = []
     while waiting or open_:
         while waiting and len(open_) < places + _AHEAD:
@@ -48,5 +50,8 @@ def run_all(
             if number in ended and (problem := problem_of(future)):
                 problems[number] = problem
         open_ = [(number, future) for number, future in open_ if number not in ended]
-        look(bool(waiting or open_))
+        pending = bool(waiting or open_)
+        if not pending or time.monotonic() - looked >= _LOOK:
+            look(pending)
+            looked = time.monotonic()
     return [problems[number] for number in sorted(problems)]

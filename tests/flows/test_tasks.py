@@ -22,7 +22,7 @@ def chunks_of(count: int) -> list[Chunk]:
 
 
 class Tasks:
-    """Tasks that end some at a time, the last ones first, whenever somebody looks."""
+    """Tasks that end whenever somebody looks, the last ones first."""
 
     def __init__(self, failing: frozenset[int] = frozenset()) -> None:
         self.failing = failing
@@ -36,10 +36,10 @@ class Tasks:
         return PrefectConcurrentFuture(uuid4(), future)
 
     def look(self, pending: bool) -> None:
-        for number in sorted(self.open, reverse=True)[:40]:
+        self.pending = pending
+        for number in sorted(self.open, reverse=True)[:200]:
             failed = Failed(name="Refused", message=f"chunk {number} is wrong")
             self.open.pop(number).set_result(failed if number in self.failing else Completed())
-        self.pending = pending
 
 
 @pytest.mark.parametrize("count", [1, 3, AHEAD + 2, 500])
