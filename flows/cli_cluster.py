@@ -126,6 +126,6 @@ def _root(study: str, settings: tuple[str, ...]) -> Path:
 
     folder = Path(study)
     if (folder / STATE).is_dir():
-        return folder.absolute()
+        return folder.resolve()
     chosen: Any = with_settings(load_study(study), settings)
     return Path(chosen.dataset)

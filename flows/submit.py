@@ -85,10 +85,11 @@ def submit(
         packing = packing_of(study, profile, plan.chunks, before, partitions)
         submission = open_round(paths, _new(study, profile), attempts, packing)
         submission = submit_round(paths, submission, slurm)
-    jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
-    # What befell the controller since a submission that had ended is nobody's concern.
-    boot = note_restart(paths.journal, slurm) if stopped else slurm.boot()
-    paths.journal.write("submitted", f"{len(plan.chunks)} chunks submitted, jobs {jobs}", boot=boot)
+        # What befell the controller since a submission that had ended is nobody's concern.
+        boot = note_restart(paths.journal, slurm) if stopped else slurm.boot()
+        jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
+        text = f"{len(plan.chunks)} chunks submitted, jobs {jobs}"
+        paths.journal.write("submitted", text, boot=boot)
     return submission
 
 
