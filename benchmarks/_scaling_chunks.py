@@ -34,7 +34,8 @@ class ChunkCosts:
     startup : from the job's start to where the first sample begins; its set-up is in it
     idle : of that, the time in which no processor works for the job
     ending : from the last commit to the end of the job
-    speeds : of each of 1, 2, ... jobs side by side, one for each core, over that of one alone
+    speeds : of each of 1, 2, ... jobs side by side, one for each core, over that of one alone, from
+        start to end
     """
 
     samples: tuple[float, ...]
@@ -53,6 +54,7 @@ class _Timed:
     startup: float
     idle: float
     ending: float
+    seconds: float
 
 
 def warm_up(folder: Path, settings: dict[str, Any]) -> None:
@@ -88,8 +90,8 @@ def chunk_costs(rounds: Sequence[Bare]) -> ChunkCosts:
     each = [seconds for chunk in alone for seconds in chunk["samples"]]
     speeds = [1.0]
     for place in range(1, len(rounds[0])):
-        slowed = [s for bare in rounds for chunk in bare[place] for s in chunk["samples"]]
-        same = [s for bare in rounds for chunk in bare[0][: place + 1] for s in chunk["samples"]]
+        slowed = [chunk["seconds"] - chunk["idle"] for bare in rounds for chunk in bare[place]]
+        same = [c["seconds"] - c["idle"] for bare in rounds for c in bare[0][: place + 1]]
         speeds.append(min(fmean(same) / fmean(slowed), 1.0))
     return ChunkCosts(
         samples=tuple(each),
@@ -166,4 +168,5 @@ def _timed(chunk: Chunk, span: Sequence[float], processor: float) -> _Timed:
     each = np.diff(commits)
     startup = max(commits[0] - span[0] - float(np.median(each)), 0.0)
     idle = min(max(span[1] - span[0] - processor, 0.0), startup)
-    return _Timed(tuple(map(float, each)), startup, idle, max(span[1] - commits[-1], 0.0))
+    ending = max(span[1] - commits[-1], 0.0)
+    return _Timed(tuple(map(float, each)), startup, idle, ending, span[1] - span[0])

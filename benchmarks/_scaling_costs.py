@@ -41,7 +41,7 @@ class Sizes:
     frames : through the stream
     samples, chunk : of the validating study
     runs : how often it is run with each number of chunks side by side, and chunks run bare
-    turns, crowd : empty jobs in Slurm
+    turns, crowd : empty jobs in Slurm, one after another and at once
     """
 
     chunk_samples: int
@@ -165,7 +165,7 @@ def costs_of(
         element=slurm.element,
         controller=slurm.each,
         first=slurm.first,
-        turnaround=slurm.turnaround,
+        cadence=slurm.cadence,
     )
 
 

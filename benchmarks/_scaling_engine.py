@@ -1,11 +1,12 @@
 """Events in the order of their times, and what they wait for: the pure parts of `scaling`."""
 
 import heapq
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
-__all__ = ["Calls", "Events", "Own", "Place", "Server", "Shared"]
+__all__ = ["Calls", "Events", "Own", "Place", "Server", "Shared", "Ticks"]
 
 type Action = Callable[..., None]
 
@@ -86,6 +87,27 @@ class Calls:
         if now > self._next:
             self._next = max(now + self._gather, self._next + self._period)
         return self._next
+
+
+@final
+class Ticks:
+    r"""Someone who looks at regular times :math:`t_0 + n p` only.
+
+    Parameters
+    ----------
+    period : p, seconds; 0 if somebody looks all the time
+    begin : :math:`t_0`
+    """
+
+    def __init__(self, period: float, begin: float) -> None:
+        self._period, self._begin = period, begin
+
+    def serve(self, now: float) -> float:
+        """Return when what comes now is seen."""
+        if self._period <= 0.0:
+            return now
+        ticks = math.ceil((now - self._begin) / self._period)
+        return max(self._begin + ticks * self._period, now)
 
 
 class Place(ABC):

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import final
 
 import numpy as np
-from _scaling_engine import Calls, Events, Place, Server
+from _scaling_engine import Calls, Events, Place, Server, Ticks
 
 __all__ = [
     "AHEAD",
@@ -47,8 +47,8 @@ class Costs:
     task : flow and Prefect's server for each chunk
     crowd : what that takes more for each chunk that is open in the flow
     controller : of Slurm's controller for each job
-    first, turnaround : from a submission to the job's start; from a job's end to the next one's
-        start in its place
+    first : from a submission to the job's start, if nothing else is to be done
+    cadence : between two times at which Slurm starts elements that wait in their array
     frame : of the trainer for each frame
     prepare, prepare_each : before the first chunk: as such, and for each sample
     publish, publish_each : after the last one, likewise
@@ -67,7 +67,7 @@ class Costs:
     crowd: float = 0.0
     controller: float = 0.0
     first: float = 0.0
-    turnaround: float = 0.0
+    cadence: float = 0.0
     frame: float = 0.0
     prepare: float = 0.0
     prepare_each: float = 0.0
@@ -210,7 +210,7 @@ class _Simulation:
         self._chunks = list(reversed(study.chunks))
         self._rng = np.random.default_rng(seed)
         self._drawn = np.asarray(costs.samples)
-        self._calls = Calls(GATHER, PERIOD)
+        self._calls, self._ticks = Calls(GATHER, PERIOD), Ticks(costs.cadence, costs.first)
         self._flow, self._controller, self._store, self._stream = (Server() for _ in range(4))
         self._startup = costs.startup - costs.idle + costs.opening * study.samples
         self._task = costs.task + costs.crowd * min(len(self._chunks), nodes + AHEAD)
@@ -258,10 +258,11 @@ class _Simulation:
         """Have the job started and the chunk opened."""
         costs, begin, before = self._costs, self._events.now, self._startup
         if self._way.slurm:
-            # An element that waits in its array needs no new submission.
+            # An element that waits in its array needs no new submission. What the controller does
+            # for this job alone is in `first`, or it is done before the next tick.
             waits = self._rounds[slot] > 0 and not self._way.flow
-            begin = self._controller.serve(begin, costs.controller)
-            begin += costs.turnaround if waits else costs.first
+            begin = self._controller.serve(begin, costs.controller) - costs.controller
+            begin = self._ticks.serve(begin) if waits else begin + costs.first
             before += costs.element
         begin += costs.idle
         self._rounds[slot] += 1

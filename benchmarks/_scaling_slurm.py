@@ -1,23 +1,26 @@
-"""What Slurm costs: starts, turnarounds, the work around a chunk; and submitted studies, timed."""
+"""What Slurm costs: starts, its cadence, the work around a chunk; and submitted studies, timed."""
 
 import subprocess
 import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any, final
 
 from _report import middle
 from _scaling_chunks import write_study
-from _slurm_site import Site
+from _slurm_site import Site, site
 
 __all__ = ["Delays", "measure_delays", "time_submitted"]
 
-# It writes when it began; the next one in its place cannot begin before it ends.
+# It writes when it began and when it is over.
 _STAMP = (
     "date +%s.%N > {folder}/$SLURM_ARRAY_TASK_ID.begin; "
     "date +%s.%N > {folder}/$SLURM_ARRAY_TASK_ID.end"
 )
+# Of each virtual node, so that a crowd need not wait for one.
+_MANY_CPUS = 128
 
 
 @final
@@ -26,30 +29,34 @@ class Delays:
 
     Attributes
     ----------
-    first : from sbatch to the job's first line
-    turnaround : from a job's last line to the first one of the next element in its place
-    each : of the whole Slurm for each job, if as many run as can: no less than its controller's
+    first : from sbatch to the job's first line, in the mean
+    cadence : between two times at which Slurm starts elements that wait in their array
+    each : of the whole Slurm for each job of a crowd: no less than its controller's
     element : of the batch job before the MPI job: Python and what it loads
     """
 
-    def __init__(self, first: float, turnaround: float, each: float, element: float) -> None:
-        self.first, self.turnaround, self.each, self.element = first, turnaround, each, element
+    def __init__(self, first: float, cadence: float, each: float, element: float) -> None:
+        self.first, self.cadence, self.each, self.element = first, cadence, each, element
 
 
 def measure_delays(place: Site, turns: int, crowd: int) -> Delays:
-    """Run empty jobs: one after another, and as many as can.
+    """Run empty jobs: alone, one after another, and many at once on a Slurm of its own.
 
     Parameters
     ----------
     place : the site
     turns, crowd : numbers of jobs
     """
-    begun, stamps = _array(place, "turns", turns, 1)
-    first = stamps[0][0] - begun
-    turnaround = middle([after[0] - before[1] for before, after in pairwise(stamps)])
-    begun, stamps = _array(place, "crowd", crowd, None)
+    waits = []
+    for number in range(turns):
+        begun, stamps = _array(place, f"alone{number}", 1)
+        waits.append(stamps[0][0] - begun)
+    _, stamps = _array(place, "turns", turns, throttle=1)
+    cadence = middle([after[0] - before[0] for before, after in pairwise(stamps)])
+    with site("romflow-crowd-", cpus=_MANY_CPUS) as roomy:
+        _, stamps = _array(roomy, "crowd", crowd)
     each = (max(end for _, end in stamps) - stamps[0][0]) / crowd
-    return Delays(first, turnaround, each, _element(place))
+    return Delays(fmean(waits), cadence, each, _element(place))
 
 
 def time_submitted(
@@ -67,7 +74,7 @@ def time_submitted(
 
 
 def _array(
-    place: Site, name: str, count: int, throttle: int | None
+    place: Site, name: str, count: int, *, throttle: int | None = None
 ) -> tuple[float, list[tuple[float, float]]]:
     """Run an array of empty jobs; return when it was submitted, and begin and end of each."""
     folder = place.folder / name

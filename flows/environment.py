@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -95,7 +95,26 @@ def prefect(*, verbose: bool) -> Iterator[Callable[[], None]]:
         os.environ["PREFECT_API_URL"] = server.url
         # Nobody can look at its pages, and lines that are still under way would miss it.
         os.environ["PREFECT_LOGGING_TO_API_ENABLED"] = "false"
-        yield server.wait
+        with ExitStack() as settings:
+
+            def wait() -> None:
+                server.wait()
+                settings.enter_context(_without_heartbeats())
+
+            yield wait
+
+
+@contextmanager
+def _without_heartbeats() -> Iterator[None]:
+    """Let flows of this thread tell no server that they live; nobody could look at it.
+
+    The thread that tells it looks once a second whether it is over, and each flow, also one
+    inside another, waits for it at its end. No variable can turn it off.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _with_loopback(environment: Mapping[str, str], name: str) -> str:

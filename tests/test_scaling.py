@@ -78,6 +78,12 @@ def test_calls_take_along_what_came_since_the_last_one(engine: Any) -> None:
     ]
 
 
+def test_ticks_see_at_the_next_one_what_came_since_the_last(engine: Any) -> None:
+    ticks = engine.Ticks(period=1.0, begin=0.25)
+    assert [ticks.serve(t) for t in (0.0, 0.25, 0.5, 1.25, 7.0)] == [0.25, 0.25, 1.25, 1.25, 7.25]
+    assert engine.Ticks(period=0.0, begin=0.25).serve(7.0) == 7.0
+
+
 @pytest.mark.parametrize(
     ("processes", "seconds"), [(1, 6.0), (2, 6.0 / 0.8), (3, 9.0 / 0.8), (4, 12.0 / 0.8)]
 )
@@ -151,6 +157,14 @@ def test_more_nodes_are_not_slower(run: Callable[..., Any]) -> None:
     costs = {"startup": 3.0, "ending": 0.5, "store": 0.01, "task": 0.1, "controller": 0.05}
     times = [run("flow on Slurm", 1000, 10, n, **costs).phase for n in (1, 2, 5, 10, 50, 100)]
     assert times == sorted(times, reverse=True)
+
+
+def test_elements_that_wait_in_their_array_start_at_ticks(run: Callable[..., Any]) -> None:
+    costs = {"first": 0.5, "controller": 0.1}
+    free, ticking = (run("submitted", 8, 2, 1, cadence=c, **costs).phase for c in (0.0, 3.0))
+    assert free == pytest.approx(0.5 + 4 * 2 * SAMPLE)  # an idle controller delays nobody
+    # Chunks of 4 s: the next one starts 6 s after the one before it.
+    assert ticking == pytest.approx(0.5 + 3 * 6.0 + 2 * SAMPLE)
 
 
 def test_what_is_done_once_counts_fully_on_many_nodes(run: Callable[..., Any]) -> None:

@@ -31,6 +31,16 @@ with prefect(verbose=False) as wait_for_server:
 """
 
 
+# Whether flows tell the server, every so many seconds, that they live.
+BEATS = """
+from flows.environment import prefect
+with prefect(verbose=False) as wait_for_server:
+    wait_for_server()
+    from prefect.settings import get_current_settings
+    print(get_current_settings().flows.heartbeat_frequency, flush=True)
+"""
+
+
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give an empty working folder."""
@@ -141,6 +151,19 @@ def test_a_temporary_server_answers_and_dies_with_its_owner() -> None:
         owner.send_signal(signal.SIGKILL)
     psutil.wait_procs([server], timeout=60)
     assert not healthy(url)
+
+
+@pytest.mark.server
+def test_only_a_server_that_somebody_can_look_at_is_told_that_flows_live(here: Path) -> None:
+    def beats() -> str:
+        command = [sys.executable, "-c", BEATS]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert beats() == "None"
+    with temporary_server(here / ".romflow") as server:
+        server.wait()
+        Services(server.url, server=1, worker=2).save()
+        assert int(beats()) > 0
 
 
 def test_a_server_that_ends_at_once_shows_its_log(here: Path) -> None:
