@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
-from _online_carriers import warm_up
-from _online_own import our_client, our_reading_server
 from _online_pair import Pair
 from _report import ROOT, cores, one_thread
 from _scaling_chunks import ChunkCosts, chunk_costs, write_study
@@ -124,6 +122,10 @@ def _fit(crowds: list[tuple[int, float]]) -> tuple[float, float, float]:
 
 def frame_seconds(frames: int) -> float:
     """Return the trainer's seconds for each frame of `FRAME_VALUES`, as from another machine."""
+    # They load PyTorch; processes that only need the costs' names are quicker without it.
+    from _online_carriers import warm_up
+    from _online_own import our_client, our_reading_server
+
     total = frames + warm_up(FRAME_VALUES)
     folder = Path(tempfile.mkdtemp(prefix="romflow-stream-"))
     values: dict[str, Any] = {"folder": folder, "n_values": FRAME_VALUES, "frames": total}

@@ -22,7 +22,7 @@ from infra.cluster import Cluster, JobResult
 __all__ = ["Idle", "main"]
 
 # Seconds that a flow takes at most to have its chunks started.
-_LEAD = 2.0
+_LEAD = 1.5
 # Between looks at what the server knows.
 _LOOK = 0.1
 

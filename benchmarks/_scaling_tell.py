@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import final
 
-import matplotlib
 import numpy as np
 from _report import Report, middle
 from _scaling_model import Costs, Outcome
@@ -146,6 +145,8 @@ def _first(outcome: Outcome) -> str:
 
 def draw(points: Sequence[Point], curves: Sequence[Curve], path: Path) -> None:
     """Draw the real runs beside their predictions, and the predicted efficiencies."""
+    import matplotlib
+
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
