@@ -143,7 +143,7 @@ def main() -> int:
             "samples a chunk. Slurm takes up to 1000 chunks in one call."
         )
         after = afterwards(place, calls, 5.0 if quick else 75.0)
-        flow = in_a_flow(place, calls, 12 if quick else 60)
+        flow = in_a_flow(place, calls, 4 if quick else 60)
     report.section("Calls to Slurm in any minute afterwards")
     report.table(
         ["what goes on", "most calls in a minute"],

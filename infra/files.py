@@ -40,11 +40,14 @@ class FileLock:
     Parameters
     ----------
     path
-        The lock file; it is made if it does not exist.
+        The lock file.
+    make
+        Whether it is made if it does not exist.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
         self._path = path
+        self._flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
         self._file: int | None = None
 
     def acquire(self, *, wait: bool = True) -> bool:
@@ -62,11 +65,13 @@ class FileLock:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file, and it is not to be made.
         StorageAccessError
             If the file cannot be opened, or the file system has no locks.
         """
         with storage_errors(self._path):
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = os.open(self._path, self._flags, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

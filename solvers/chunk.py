@@ -79,13 +79,16 @@ def validation_message(error: ValidationError) -> str:
     """Say in one line what pydantic refused: where, what was expected, what was received."""
     parts = []
     for entry in error.errors():
-        where = ".".join(str(key) for key in entry["loc"]) or "input"
+        own = entry["type"] == "value_error"
+        where = ".".join(str(key) for key in entry["loc"])
         text = entry["msg"].removeprefix("Value error, ")
         if entry["type"] == "extra_forbidden":
             text = "unknown key"
-        elif entry["type"] != "value_error" and entry["type"] != "missing":
+        elif not own and entry["type"] != "missing":
             text = f"{text}, received {entry['input']!r}"
-        parts.append(f"{where}: {text}")
+        if not where and not own:  # a check of several keys names them itself
+            where = "input"
+        parts.append(f"{where}: {text}" if where else text)
     return "; ".join(parts)
 
 

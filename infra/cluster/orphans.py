@@ -13,6 +13,7 @@ kept, and no sample is computed by two jobs at a time.
 """
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import final
 
@@ -70,10 +71,11 @@ def has_owner(folder: Path) -> bool:
     folder : of everything in Slurm that concerns the dataset; it need not exist
     """
     for path in folder.glob(f"run-*/{_OWNER}"):
-        lock = FileLock(path)
-        if not lock.acquire(wait=False):
-            return True
-        lock.release()
+        lock = FileLock(path, make=False)
+        with suppress(FileNotFoundError):  # it went in this moment
+            if not lock.acquire(wait=False):
+                return True
+            lock.release()
     return False
 
 

@@ -17,6 +17,7 @@ from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_commands import Slurm
 from infra.cluster.slurm_errors import SlurmError
 from infra.errors import UserError
+from infra.files import FileLock
 
 # Tells of the jobs in the file `jobs` (name|number|state); the cancelled end `late` looks later.
 SQUEUE = """#!/bin/sh
@@ -118,6 +119,12 @@ def test_a_flow_owns_its_jobs_as_long_as_it_lives(site: Site) -> None:
     with site.flow("a"):
         assert has_owner(site.state)
     assert not has_owner(site.state)  # it was killed: nobody holds what it left
+
+
+def test_a_lock_that_went_before_it_is_looked_at_is_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        FileLock(tmp_path / "owner.lock", make=False).acquire(wait=False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_jobs_of_a_killed_flow_are_cancelled_once_and_told(site: Site) -> None:
