@@ -4,9 +4,6 @@ BIN := .venv/bin
 # Compiled at installation, so that every MPI process and Prefect start in a second, not in ten.
 INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode
 
-# Two processes, each with whole folders of tests: those of flows and Slurm wait more than they work.
-SIDE_BY_SIDE := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
-
 # Solver processes are parallel by MPI alone.
 export OMP_NUM_THREADS = 1
 
@@ -17,7 +14,7 @@ demo: setup
 	$(BIN)/romflow show cylinder-demo --animation datasets/cylinder-demo/vorticity.gif
 
 test: setup lint browser calculix
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python tests/side_by_side.py
 
 lint: setup
 	$(BIN)/ruff check --no-cache .
