@@ -31,7 +31,8 @@ class Delays:
     ----------
     first : from sbatch to the job's first line, in the mean
     cadence : between two times at which Slurm starts elements that wait in their array
-    each : of the whole Slurm for each job of a crowd: no less than its controller's
+    each : of the whole Slurm, and of the jobs, for each job of a crowd, from the first one's first
+        line to the last one's last
     element : of the batch job before the MPI job: Python and what it loads
     """
 

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 from _report import Report, middle
-from _scaling_model import Costs, Outcome
+from _scaling_model import Costs, Outcome, Study
 
 __all__ = ["Curve", "Point", "draw", "tell_costs", "tell_points", "tell_predictions"]
 
@@ -22,7 +22,7 @@ _WORDS = {
     "flow": "start and end of the flow of chunks, once",
     "task": "flow and Prefect's server, each chunk",
     "crowd": "the same, more for each chunk that is open in the flow",
-    "controller": "Slurm for each job if as many run as can, at most",
+    "controller": "Slurm for each job of a crowd, from the first one's start to the last one's end",
     "first": "Slurm from sbatch to the job's first line, in the mean",
     "cadence": "between two times at which Slurm starts elements that wait in their array",
     "frame": "trainer for each frame",
@@ -106,13 +106,14 @@ def tell_points(report: Report, points: Sequence[Point], study: str) -> None:
         report.at_most(f"{name}prediction_error_w{point.workers}", point.error, 0.15)
 
 
-def tell_predictions(report: Report, curves: Sequence[Curve], samples: int) -> None:
+def tell_predictions(report: Report, curves: Sequence[Curve], study: Study) -> None:
     """Write efficiencies and what is full first."""
     nodes = [outcome.nodes for outcome in curves[0].outcomes]
     report.section("Prediction")
     report.note(
-        f"Efficiency for {samples:,} samples: seconds of the samples alone over nodes times "
-        "seconds of the whole study, with preparation and publication."
+        f"Efficiency for {study.samples:,} samples in chunks of {study.chunk}: seconds of the "
+        "samples alone over nodes times seconds of the whole study, with preparation and "
+        f"publication. Online, each sample gives {study.frames} frames to the trainer."
     )
     report.table(
         ["samples", "way", *(f"{n:,}" for n in nodes)],

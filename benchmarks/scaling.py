@@ -91,7 +91,7 @@ def main() -> int:
         points += validate(known, theirs.speeds, "submitted", submitted, sizes)
     tell_points(report, points, _about(sizes))
     curves = predict(costs, PREDICTED[quick])
-    tell_predictions(report, curves, PREDICTED[quick].samples)
+    tell_predictions(report, curves, PREDICTED[quick])
     name = "scaling-quick.png" if quick else "scaling.png"
     draw(points, curves, ROOT / "results" / name)
     report.note(f"![Real runs beside their predictions; predicted efficiency]({name})")

@@ -1,6 +1,9 @@
 """Commands of clusters: ``submit``, ``status`` and ``cancel``."""
 
+import os
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +24,7 @@ def add_cluster_commands(app: App) -> None:
 def _submit(
     study: str,
     *,
-    profile: str = "slurm",
+    profile: str | None = None,
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative="")] = (),
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     retry_failed: Annotated[bool, Parameter(negative="")] = False,
@@ -33,7 +36,8 @@ def _submit(
     study
         YAML file, or the name of a study that comes with romflow.
     profile
-        YAML file of a cluster profile of kind slurm, or the name of one that comes with romflow.
+        YAML file of a cluster profile of kind slurm, or the name of one that comes with romflow;
+        default the one that the study names, else slurm.
     set_
         Change one setting of the study, such as ``--set sampling.samples=8``; may be repeated.
     dry_run
@@ -45,10 +49,11 @@ def _submit(
     from flows.study import load_study, with_settings
     from flows.submit import dry_run_scripts, submit
 
-    chosen, place = with_settings(load_study(study), set_), load_profile(profile)
+    given = load_study(study)
+    chosen = with_settings(given, set_)
+    place = load_profile(profile or (chosen.run.profile if _names_one(given, set_) else "slurm"))
     if dry_run:
-        print("\n".join(dry_run_scripts(chosen, place)), end="")
-        return 0
+        return _shown("\n".join(dry_run_scripts(chosen, place)))
     submission = submit(chosen, place, retry_failed=retry_failed, slurm=_slurm())
     last = submission.rounds[-1]
     n_chunks = sum(len(group.chunks) for group in last.groups)
@@ -112,6 +117,25 @@ def _cancel(
     return say(f"Nothing was cancelled: the study is {submission.stage}.", 0)
 
 
+def _names_one(study: Any, settings: Sequence[str]) -> bool:
+    """Return whether a study, or a setting of it, names a profile."""
+    from flows.text_form import assigned
+
+    changed = assigned({}, settings).get("run") or {}
+    return "profile" in study.run.model_fields_set or "profile" in changed
+
+
+def _shown(text: str) -> int:
+    """Print a text; whoever reads it may stop early, as `head` does."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        # Python would complain about the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    return 0
+
+
 def _slurm() -> Any:
     """Return Slurm's commands; whoever waits because it is away is told so."""
     from infra.cluster.slurm_commands import Slurm
@@ -122,10 +146,11 @@ def _slurm() -> Any:
 def _root(study: str, settings: tuple[str, ...]) -> Path:
     """Return the folder of a dataset, by its path or by its study."""
     from flows.slurm_profile import STATE
-    from flows.study import load_study, with_settings
+    from flows.study import load_study, shipped_studies, with_settings
 
     folder = Path(study)
-    if (folder / STATE).is_dir():
+    # A folder may bear the name of a study; it is meant if something was submitted there.
+    if (folder / STATE).is_dir() or (folder.is_dir() and study not in shipped_studies()):
         return folder.resolve()
     chosen: Any = with_settings(load_study(study), settings)
     return Path(chosen.dataset)

@@ -22,7 +22,7 @@ from prefect.task_runners import TaskRunner
 from pydantic import BeforeValidator
 
 from flows.artifacts import show_artifacts
-from flows.beside import require_no_jobs
+from flows.beside import alone
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Gate, Problem, run_chunk
 from flows.display import Display
 from flows.families import FAMILIES, Family
@@ -105,7 +105,9 @@ def _make_flow(family: Family) -> GenerateFlow:
         """
         try:
             family.check(study.problem.name, study.name)
-            return _generate(_placed(study, profile), retry_failed)
+            placed = _placed(study, profile)
+            with alone(placed):
+                return _generate(placed, retry_failed)
         except (UserError, StoreMismatchError) as error:
             return Failed(name=REFUSED, message=str(error))
         except (RomflowError, OSError) as error:
@@ -144,7 +146,6 @@ def _merged(default: object, given: object) -> object:
 
 
 def _generate(study: Study, retry_failed: bool) -> State[dict[str, Any]]:
-    require_no_jobs(study)
     plan = prepare(study, retry_failed=retry_failed)
     get_run_logger().info(
         "%s: %d samples, %d committed, %d chunks to compute",

@@ -11,7 +11,7 @@ from typing import final
 
 import numpy as np
 
-from flows.beside import require_no_jobs
+from flows.beside import alone
 from flows.plan import Plan, prepare
 from flows.rom_design import rom_design, with_rounds
 from flows.rom_snapshots import ChosenQuantities
@@ -97,12 +97,12 @@ class RomData:
             If the dataset cannot be made, or nothing can be computed any more.
         """
         study = self.rom.data
-        require_no_jobs(study)
         made = with_rounds(self.made, self.rounds, self.rom.study.run.chunk_size)
-        plan = prepare(study, retry_failed=self._retry, made=made)
-        self._retry = False
-        if plan.chunks:
-            self._compute(plan)
+        with alone(study):
+            plan = prepare(study, retry_failed=self._retry, made=made)
+            self._retry = False
+            if plan.chunks:
+                self._compute(plan)
 
     def begin_enrichment(self, settings: EnrichmentSettings, *, anew: bool = False) -> None:
         """Take the rounds of earlier enrichments, and compute what is missing of them.

@@ -1,7 +1,10 @@
 """Cluster profiles by name or file, and what runs the chunks of a study under each of them."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from flows.text_form import read_yaml, validated
 from infra.cluster import Cluster, LocalCluster
@@ -47,6 +50,7 @@ def load_profile(source: str) -> Profile:
         If there is no such file or name, or a key or value is wrong; the key is named.
     """
     data, path = read_yaml(source, shipped_profiles(), "profile")
+    _require_keys_once(path)
     return validated(Profile, data, f"profile {path}")
 
 
@@ -126,6 +130,18 @@ def places_of(profile: Profile, run: "RunSettings") -> int:
     if profile.scheduler is not None:
         return _THREADS
     return (profile.workers or run.workers) * profile.slots
+
+
+def _require_keys_once(path: Path) -> None:
+    """Refuse a key that is given twice: YAML takes the last one without a word."""
+    node = yaml.compose(path.read_text(), yaml.SafeLoader)
+    keys = Counter(str(key.value) for key, _ in node.value) if node is not None else Counter()
+    twice = [key for key, count in keys.items() if count > 1]
+    if twice:
+        raise UserError(
+            f"profile {path}: expected each key once, received several of {', '.join(twice)}; "
+            "keep one of each"
+        )
 
 
 def _pilots(profile: Profile, ranks: int, workers: int, folder: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from flows.plan import prepare
 from flows.slurm_profile import ranks_of
 from flows.study import Study
 from flows.submit_costs import packing_of
-from flows.submit_rounds import finishing_job, group_plans, new_groups, open_round, submit_round
+from flows.submit_jobs import living_jobs
+from flows.submit_rounds import finishing_job, new_groups, open_round, round_plans, submit_round
 from flows.submit_state import Submission, SubmissionPaths, read_submission
 from infra.cluster.controller import note_restart
 from infra.cluster.orphans import has_owner
@@ -24,8 +25,7 @@ from infra.cluster.profile import Profile
 from infra.cluster.script import BatchJob, batch_script
 from infra.cluster.slurm_commands import Partition, Slurm
 from infra.cluster.slurm_limits import require_room
-from infra.cluster.states import outcome_of
-from infra.errors import UserError, storage_errors
+from infra.errors import RomflowError, UserError, storage_errors
 from infra.files import locked
 
 __all__ = ["cancel", "check_slurm", "dry_run_scripts", "require_idle", "submit"]
@@ -39,7 +39,7 @@ def dry_run_scripts(study: Study, profile: Profile) -> list[str]:
     attempts = dict.fromkeys(range(len(design(study).chunks)), first)
     packing = Packing(profile.pack)
     groups = new_groups(paths.root, submission.token, 1, attempts, packing)
-    plans = [plan for group in groups for plan in group_plans(paths, submission, group)]
+    plans = [plan for mine in round_plans(paths, submission, groups) for plan in mine]
     # The numbers of the jobs that it waits for are known when they have been submitted.
     _, finisher = finishing_job(paths, submission, 1, ())
     return [*(plan.script for plan in plans), finisher]
@@ -80,11 +80,20 @@ def submit(
         attempt = Attempt(profile.resources)
         attempts = {chunk.number: attempt for chunk in plan.chunks}
         present = read_submission(paths) if paths.state.exists() else None
+        if present is not None and present.stage == "cancelled":
+            # What a `cancel` that Slurm did not answer has left, or a submission that was broken.
+            slurm.cancel(living_jobs(paths, present, slurm))
         stopped = present is not None and present.stage == "running"
         before = present.rounds if present is not None else ()
         packing = packing_of(study, profile, plan.chunks, before, partitions)
         submission = open_round(paths, _new(study, profile), attempts, packing)
-        submission = submit_round(paths, submission, slurm)
+        try:
+            submission = submit_round(paths, submission, slurm)
+        except RomflowError as error:
+            raise type(error)(f"{error} {_withdraw(paths, slurm)}") from error
+        except (OSError, KeyboardInterrupt):
+            _withdraw(paths, slurm)
+            raise
         # What befell the controller since a submission that had ended is nobody's concern.
         boot = note_restart(paths.journal, slurm) if stopped else slurm.boot()
         jobs = ", ".join(str(job) for job in submission.rounds[-1].jobs())
@@ -118,8 +127,8 @@ def cancel(root: Path, slurm: Slurm | None = None) -> Submission:
             paths.save(submission)
             paths.journal.write("cancelled", "the study was cancelled")
     # Also what an earlier attempt to cancel, without an answer of Slurm, has left.
-    jobs = submission.rounds[-1].jobs() if submission.stage == "cancelled" else ()
-    slurm.cancel(jobs)
+    if submission.stage == "cancelled":
+        slurm.cancel((*submission.rounds[-1].jobs(), *living_jobs(paths, submission, slurm)))
     return submission
 
 
@@ -154,6 +163,24 @@ def check_slurm(slurm: Slurm, profile: Profile, ranks: int) -> tuple[Partition, 
     )
     slurm.test(batch_script(profile, job, sys.executable), profile)
     return known
+
+
+def _withdraw(paths: SubmissionPaths, slurm: Slurm) -> str:
+    """Cancel what was submitted of a round that could not be submitted as a whole, and say so."""
+    try:
+        submission = read_submission(paths).model_copy(update={"stage": "cancelled"})
+        paths.save(submission)
+        jobs = living_jobs(paths, submission, slurm)
+        slurm.cancel(jobs)
+        told = ", ".join(map(str, jobs)) or "none"
+        text = f"Not all of it was submitted; jobs that Slurm had taken were cancelled: {told}."
+        paths.journal.write("withdrawn", text)
+    except (RomflowError, OSError):
+        return (
+            "Slurm may have taken some of its jobs, and they could not be cancelled: look with "
+            f"`romflow status {paths.root}`, and end them with `romflow cancel`."
+        )
+    return text
 
 
 def _require_slurm(profile: Profile) -> None:
@@ -197,9 +224,8 @@ def require_idle(paths: SubmissionPaths, slurm: Slurm) -> None:
     present = read_submission(paths)
     if present.stage != "running" or not present.rounds:
         return
-    jobs = sorted(present.rounds[-1].jobs())
-    queue = slurm.queue(jobs)
-    if any(outcome_of(state, None) is None for state in queue.states.values()):
+    jobs = living_jobs(paths, present, slurm)
+    if jobs:
         raise UserError(
             f"{paths.root}: expected a study that is not in Slurm, received one whose jobs "
             f"{', '.join(map(str, jobs))} wait or run. Follow them with `romflow status`, or end "

@@ -34,13 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Collect a round; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m flows.submit_finish")
     parser.add_argument("root", type=Path, help="folder of the dataset")
+    parser.add_argument("--token", default="", help="of the submission that it belongs to")
     # What every batch script tells of its job is not needed here.
     for name in ("--round", "--element", "--job", "--restart", "--seconds"):
         parser.add_argument(name, type=int, default=0)
     options = parser.parse_args(arguments)
     paths = SubmissionPaths(options.root)
     try:
-        finish(paths, options.round, Slurm(note=lambda text: paths.journal.write("waited", text)))
+        slurm = Slurm(note=lambda text: paths.journal.write("waited", text))
+        finish(paths, options.round, slurm, options.token)
     except (RomflowError, OSError) as error:
         print(error, file=sys.stderr)
         with suppress(RomflowError, OSError):  # the disk may be what failed
@@ -49,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
+def finish(paths: SubmissionPaths, number: int, slurm: Slurm, token: str = "") -> Submission:
     """Collect a round, and go on with the next one or publish.
 
     Parameters
@@ -57,9 +59,12 @@ def finish(paths: SubmissionPaths, number: int, slurm: Slurm) -> Submission:
     paths : of the dataset
     number : of the round; nothing is done if a later one is under way
     slurm : the commands
+    token : of the submission that this job belongs to; nothing is done if another one is under way
     """
     with locked(paths.lock):
         submission = read_submission(paths)
+        if token and token != submission.token:
+            return submission
         last = submission.rounds[-1]
         if submission.stage != "running" or last.number > number + 1:
             return submission

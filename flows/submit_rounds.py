@@ -2,22 +2,29 @@
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from flows.slurm_profile import ranks_of
 from flows.study import Study
 from flows.submit_state import Group, Round, Submission, SubmissionPaths
-from infra.cluster.arrays import ArrayPlan, plan_arrays, submit_array, write_array_work
+from infra.cluster.arrays import (
+    ArrayPlan,
+    array_counts,
+    plan_arrays,
+    submit_array,
+    write_array_work,
+)
 from infra.cluster.packing import Packing
 from infra.cluster.policy import Attempt
 from infra.cluster.profile import Profile
 from infra.cluster.resources import Resources
 from infra.cluster.script import BatchJob, batch_script
+from infra.cluster.shares import shares
 from infra.cluster.slurm_commands import Slurm
 from infra.cluster.work import WorkItem
 
-__all__ = ["finishing_job", "group_plans", "new_groups", "open_round", "submit_round"]
+__all__ = ["finishing_job", "new_groups", "open_round", "round_plans", "submit_round"]
 
 # The finishing job reads records and draws one figure; it is no longer than the chunks' jobs.
 _FINISH_SECONDS = 1800
@@ -95,33 +102,54 @@ def submit_round(
     again : whether jobs may have been submitted whose numbers were lost
     """
     last = submission.rounds[-1]
-    profile = submission.profile
-    for place, group in enumerate(last.groups):
-        if group.arrays:
-            continue
-        plans = group_plans(paths, submission, group)
-        arrays = tuple(submit_array(slurm, profile, plan, again=again) for plan in plans)
-        done = group.model_copy(update={"arrays": arrays})
-        groups = (*last.groups[:place], done, *last.groups[place + 1 :])
-        last = last.model_copy(update={"groups": groups})
-        submission = submission.with_last(last)
-        paths.save(submission)
+    plans = round_plans(paths, submission, last.groups)
+    before = None
+    for place, mine in enumerate(plans):
+        for number, plan in enumerate(mine):
+            group = last.groups[place]
+            if number >= len(group.arrays):
+                array = submit_array(slurm, submission.profile, plan, again=again, after=before)
+                # Saved at once: a number that is lost has to be found by its name.
+                last = last.with_array(place, array)
+                submission = submission.with_last(last)
+                paths.save(submission)
+            before = last.groups[place].arrays[number].job
     name, script = finishing_job(paths, submission, last.number, tuple(last.jobs()))
     finisher = slurm.find(name) if again else None
     if finisher is None:
-        finisher = slurm.submit(script, name, profile)
+        finisher = slurm.submit(script, name, submission.profile)
     submission = submission.with_last(last.model_copy(update={"finisher": finisher}))
     paths.save(submission)
     return submission
 
 
-def group_plans(paths: SubmissionPaths, submission: Submission, group: Group) -> list[ArrayPlan]:
-    """Return the arrays of a group; nothing is written."""
-    profile, name = submission.profile, f"romflow-{paths.root.name}-{group.folder}"
+def round_plans(
+    paths: SubmissionPaths, submission: Submission, groups: Sequence[Group]
+) -> list[list[ArrayPlan]]:
+    """Return the arrays of each of a round's groups; nothing is written.
+
+    Parameters
+    ----------
+    paths, submission : of the dataset
+    groups : all of the round, for they share what may run at once
+    """
+    profile = submission.profile
     ranks = ranks_of(profile, Study.model_validate(submission.study).run)
-    folder, resources = paths.folder / group.folder, group.attempt.resources
-    elements = len(group.per_element)
-    return plan_arrays(profile, folder, name, elements, ranks, resources, sys.executable)
+    counts = [array_counts(len(group.per_element)) for group in groups]
+    limits = iter(shares([count for mine in counts for count in mine], profile.throttle))
+    return [
+        plan_arrays(
+            profile,
+            paths.folder / group.folder,
+            f"romflow-{paths.root.name}-{group.folder}",
+            len(group.per_element),
+            ranks,
+            group.attempt.resources,
+            sys.executable,
+            tuple(next(limits) for _ in mine),
+        )
+        for group, mine in zip(groups, counts, strict=True)
+    ]
 
 
 def finishing_job(
@@ -132,7 +160,10 @@ def finishing_job(
     name = f"romflow-{paths.root.name}-{submission.token}-r{number}-finish"
     job = BatchJob(
         name=name,
-        module=("flows.submit_finish", str(paths.root), "--round", str(number)),
+        module=(
+            *("flows.submit_finish", str(paths.root), "--round", str(number)),
+            *("--token", submission.token),
+        ),
         folder=Path(__file__).resolve().parents[1],
         output=paths.folder / f"{submission.token}-r{number}-finish.out",
         ranks=1,

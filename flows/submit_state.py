@@ -81,6 +81,13 @@ class Round(BaseModel):
     groups: tuple[Group, ...]
     finisher: int | None = None
 
+    def with_array(self, place: int, array: Array) -> "Round":
+        """Return the round with one array more in the group at a place."""
+        group = self.groups[place]
+        more = group.model_copy(update={"arrays": (*group.arrays, array)})
+        groups = (*self.groups[:place], more, *self.groups[place + 1 :])
+        return self.model_copy(update={"groups": groups})
+
     def jobs(self) -> Iterator[int]:
         """Yield the numbers of its jobs in Slurm, the finisher first."""
         if self.finisher is not None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from flows.submit_jobs import left_over, outputs, unnumbered_names
 from flows.submit_state import Submission, SubmissionPaths, read_submission
-from infra.cluster.arrays import places
+from infra.cluster.arrays import places, tail_of
 from infra.cluster.slurm_commands import Queue, Slurm
 from infra.cluster.slurm_errors import SlurmError
-from infra.cluster.states import Outcome, is_waiting, outcome_of
+from infra.cluster.states import Outcome, goes_on, is_waiting, outcome_of
 from infra.cluster.work import end_path, read_end
 from infra.zarr_store import open_store
 
@@ -69,15 +70,23 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
     submission = read_submission(paths)
     store = open_store(root)
     last = submission.rounds[-1]
-    complaint, stage = submission.complaint, str(submission.stage)
+    complaint, stage, jobs = submission.complaint, str(submission.stage), tuple(last.jobs())
+    slurm, names = slurm or Slurm(), unnumbered_names(paths, submission)
     try:
-        queue = (slurm or Slurm()).queue(last.jobs())
+        queue = slurm.queue(jobs)
+        unnumbered = slurm.going_on(names) if names else ()
     except SlurmError as error:  # what the dataset says is true all the same
         queue, complaint = Queue({}, {}), str(error)
     else:
-        stage = _stage(submission, queue)
-        if stage == "stopped":
-            complaint = "Its jobs are gone from Slurm. Submit the same study again: it goes on."
+        living = (*left_over(queue), *unnumbered)
+        jobs = tuple(dict.fromkeys((*jobs, *unnumbered)))
+        if stage == "running" and not (living or _going_on(queue)):
+            stage, complaint = "stopped", _why_stopped(paths, submission)
+        elif stage == "cancelled" and living:
+            complaint = (
+                f"Its jobs {', '.join(map(str, living))} wait or run all the same: enter "
+                "`romflow cancel` once more."
+            )
     events = _told(paths.journal.read())
     return Status(
         root=root,
@@ -88,7 +97,7 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
         round=last.number,
         chunks=_chunks(paths, submission, queue),
         reasons=_reasons(queue),
-        jobs=tuple(last.jobs()),
+        jobs=jobs,
         events=tuple(events[-_EVENTS:]),
         complaint=complaint,
     )
@@ -114,11 +123,22 @@ def _told(events: Iterable[Mapping[str, Any]]) -> list[str]:
     return texts
 
 
-def _stage(submission: Submission, queue: Queue) -> str:
-    if submission.stage != "running":
-        return submission.stage
-    going_on = any(outcome_of(state, None) is None for state in queue.states.values())
-    return "running" if going_on else "stopped"
+def _going_on(queue: Queue) -> bool:
+    return any(goes_on(state) for state in queue.states.values())
+
+
+def _why_stopped(paths: SubmissionPaths, submission: Submission) -> str:
+    """Say what to do about jobs that are gone without a last one that collected how they ended."""
+    again = "Its jobs are gone from Slurm. Submit the same study again: it goes on."
+    for path in outputs(paths, submission):
+        said = tail_of(path).strip()
+        if said:
+            last = said.splitlines()[-1]
+            return f"{again} One of them said at its end: {last} ({path})."
+    return (
+        f"{again} If they end so again, look whether the site is as the profile says: romflow "
+        f"doctor --profile PROFILE. They said nothing in {paths.folder}."
+    )
 
 
 def _chunks(paths: SubmissionPaths, submission: Submission, queue: Queue) -> dict[str, int]:

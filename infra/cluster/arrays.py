@@ -9,13 +9,15 @@ from typing import final
 from infra.cluster.profile import Profile
 from infra.cluster.resources import Resources
 from infra.cluster.script import BatchJob, batch_script
+from infra.cluster.shares import Share
 from infra.cluster.slurm_commands import Queue, Slurm
 from infra.cluster.states import Outcome, outcome_in_turn, speaks_of_memory
 from infra.cluster.work import End, Work, WorkItem, read_end, write_work
 from infra.errors import storage_errors
 from infra.files import replace_durably
 
-__all__ = ["ARRAY_LIMIT", "Array", "ArrayPlan", "places", "plan_arrays", "submit_array",
+__all__ = ["ARRAY_LIMIT", "Array", "ArrayPlan", "array_counts", "places", "plan_arrays",
+           "submit_array", "tail_of",
            "write_array_work"]  # fmt: skip
 
 # Slurm's default MaxArraySize allows elements 0 to 1000.
@@ -34,6 +36,7 @@ class ArrayPlan:
     work : file of the work that the array shares with others
     first, count : elements of the work that belong to this array
     script : text of the batch script
+    waits : whether it begins when the array before it has ended
     """
 
     name: str
@@ -41,6 +44,7 @@ class ArrayPlan:
     first: int
     count: int
     script: str
+    waits: bool = False
 
 
 @final
@@ -69,7 +73,7 @@ class Array:
         ends = [read_end(work.end(element, place)) for place in range(max(item - 1, 0), item + 1)]
         outcome = outcome_in_turn(self.state(queue, element), ends)
         if outcome is Outcome.CRASHED and ends[-1] is None:
-            text = _tail(_output(work.ends.parent, self.first, str(element - self.first)))
+            text = tail_of(_output(work.ends.parent, self.first, str(element - self.first)))
             outcome = Outcome.OUT_OF_MEMORY if speaks_of_memory(text) else outcome
         return outcome, ends[-1]
 
@@ -79,7 +83,7 @@ def _output(folder: Path, first: int, element: str) -> Path:
     return folder / f"job-{first // ARRAY_LIMIT}-{element}.out"
 
 
-def _tail(path: Path) -> str:
+def tail_of(path: Path) -> str:
     """Return the end of a text; empty without a file."""
     try:
         return path.read_text(errors="replace")[-_TAIL:]
@@ -99,6 +103,11 @@ def places(counts: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield element, item
 
 
+def array_counts(elements: int) -> list[int]:
+    """Return how many elements each of the arrays has that so many need."""
+    return [min(ARRAY_LIMIT, elements - first) for first in range(0, elements, ARRAY_LIMIT)]
+
+
 def plan_arrays(
     profile: Profile,
     folder: Path,
@@ -107,6 +116,7 @@ def plan_arrays(
     ranks: int,
     resources: Resources,
     python: str,
+    limits: Sequence[Share] = (),
 ) -> list[ArrayPlan]:
     """Return the arrays that run the elements of a work.
 
@@ -119,10 +129,12 @@ def plan_arrays(
     ranks : MPI processes of each; 0 for one process without MPI
     resources : time and memory of each
     python : interpreter of the login node
+    limits : how many elements of each array may run at once; none: what the profile says
     """
     plans = []
-    for number, first in enumerate(range(0, elements, ARRAY_LIMIT)):
-        count = min(ARRAY_LIMIT, elements - first)
+    for number, count in enumerate(array_counts(elements)):
+        first = number * ARRAY_LIMIT
+        share = limits[number] if limits else Share(profile.throttle)
         own, work = f"{name}-{number}", folder / "work.json"
         module = ("infra.cluster.element", str(work), "--first", str(first))
         job = BatchJob(
@@ -135,7 +147,9 @@ def plan_arrays(
             elements=tuple(range(count)),
             single=ranks == 0,
         )
-        plans.append(ArrayPlan(own, work, first, count, batch_script(profile, job, python)))
+        limited = profile.model_copy(update={"throttle": share.throttle})
+        script = batch_script(limited, job, python)
+        plans.append(ArrayPlan(own, work, first, count, script, share.waits))
     return plans
 
 
@@ -164,18 +178,30 @@ def write_array_work(
     return work
 
 
-def submit_array(slurm: Slurm, profile: Profile, plan: ArrayPlan, *, again: bool = False) -> Array:
+def submit_array(
+    slurm: Slurm,
+    profile: Profile,
+    plan: ArrayPlan,
+    *,
+    again: bool = False,
+    after: int | None = None,
+) -> Array:
     """Give an array to Slurm; its script is kept beside its work.
 
     Parameters
     ----------
     slurm, profile, plan : the commands, and what is submitted
     again : whether it may have been submitted already, and only its number was lost
+    after : number of the array before it, for one that waits for that
     """
+    script = plan.script
+    if plan.waits and after is not None:
+        head, rest = script.split("\n", 1)
+        script = f"{head}\n#SBATCH --dependency=afterany:{after}\n{rest}"
     path = plan.work.parent / f"{plan.name}.sh"
     with storage_errors(path):
-        replace_durably(path, plan.script.encode())
+        replace_durably(path, script.encode())
     job = slurm.find(plan.name) if again else None
     if job is None:
-        job = slurm.submit(plan.script, plan.name, profile)
+        job = slurm.submit(script, plan.name, profile)
     return Array(job, plan.first, plan.count)

@@ -8,16 +8,18 @@ submitter needs no accounting database. A job that was requeued goes on where it
 """
 
 import argparse
+import os
 import queue
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 from infra.cluster.journal import Journal
 from infra.cluster.local import error_tail, started
@@ -33,10 +35,12 @@ from infra.cluster.work import (
 )
 from infra.errors import RomflowError
 
-__all__ = ["UNFINISHED", "main"]
+__all__ = ["SCRATCH", "UNFINISHED", "main"]
 
 # Exit code of an element that has left something undone (EX_TEMPFAIL).
 UNFINISHED = 75
+# Variable with the folder for temporary files that the profile names.
+SCRATCH = "ROMFLOW_SCRATCH"
 # Of the grace: the rest is for ending processes and writing files.
 _PATIENCE = 0.75
 # Seconds between looks at the log while a chunk is being closed, and until it is killed.
@@ -78,6 +82,7 @@ class _Element:
             signal.signal(number, lambda received, _frame: self._news.put(received))
         if self._restart:
             self._tell_restart()
+        self._tell_scratch()
         left = 0
         for place, item in enumerate(self._work.elements[self._number]):
             path = self._work.end(self._number, place)
@@ -91,16 +96,38 @@ class _Element:
 
     def _tell_restart(self) -> None:
         """Note that Slurm has started this job again; only the job itself gets to know."""
-        if self._work.journal is None:
-            return
         items = self._work.elements[self._number]
         ends = [read_end(self._work.end(self._number, place)) for place in range(len(items))]
         asked = any(end is not None and not end.settled for end in ends)
         why = "it had been asked to go" if asked else "it had vanished with its node"
-        chunks = ", ".join(item.log.stem for item in items)
-        text = f"job {self._job} with chunk {chunks} was requeued: {why}, and Slurm started it anew"
-        with suppress(RomflowError, OSError):  # on a full disk the work itself will tell
-            Journal(self._work.journal).write("requeued", text, restart=self._restart)
+        text = (
+            f"job {self._job} with chunk {self._chunks()} was requeued: {why}, and Slurm started "
+            "it anew"
+        )
+        self._tell("requeued", text, restart=self._restart)
+
+    def _tell_scratch(self) -> None:
+        """Note if the profile's folder for temporary files cannot be used; the job goes on."""
+        folder = os.environ.get(SCRATCH)
+        if folder is None:
+            return
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return
+        except OSError as error:
+            chunks, why = self._chunks(), error.strerror
+        # Without the node's name, so that status tells a crowd of chunks in short.
+        text = f"chunk {chunks}: scratch {folder} cannot be used ({why}); it goes on without"
+        self._tell("scratch", text, chunk=chunks, host=socket.gethostname())
+
+    def _chunks(self) -> str:
+        return ", ".join(item.log.stem for item in self._work.elements[self._number])
+
+    def _tell(self, event: str, text: str, **values: Any) -> None:
+        if self._work.journal is not None:
+            with suppress(RomflowError, OSError):  # on a full disk the work itself will tell
+                Journal(self._work.journal).write(event, text, **values)
 
     def _run(self, item: WorkItem, place: int) -> End:
         """Run an item to its end, or until the job has to go."""

@@ -14,6 +14,9 @@ from infra.files import write_whole
 
 __all__ = ["Journal"]
 
+# Texts that each event has; readers count on them.
+_TEXTS = ("event", "text")
+
 
 @final
 class Journal:
@@ -44,20 +47,38 @@ class Journal:
         line = json.dumps({"event": event, "time": time.time(), "text": text, **values}) + "\n"
         with storage_errors(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             file = os.open(self._path, flags, 0o666)
             try:
-                write_whole(file, line.encode())
+                # A full disk may have torn the last line; this one is none of its parts.
+                write_whole(file, (f"\n{line}" if _is_torn(file) else line).encode())
             finally:
                 os.close(file)
 
     def read(self) -> list[dict[str, Any]]:
-        """Return all events, the oldest first; none without a file."""
+        """Return all events, the oldest first; none without a file. Torn lines are left out."""
         try:
-            lines = self._path.read_text().splitlines()
+            lines = self._path.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return [event for event in map(_event, lines) if event is not None]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Return the event of a line; None if it holds none."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(event, dict) and all(isinstance(event.get(key), str) for key in _TEXTS):
+        return event
+    return None
+
+
+def _is_torn(file: int) -> bool:
+    """Return whether an open file ends amid a line."""
+    size = os.fstat(file).st_size
+    return size > 0 and os.pread(file, 1, size - 1) != b"\n"
 
 
 def _answer(outcome: Outcome, before: Attempt, after: Attempt | None) -> str:

@@ -56,9 +56,9 @@ class Owner:
         self._taken = True
 
     def release(self) -> None:
-        """Say that no job of this flow is left."""
+        """Say that no job of this flow is left; a folder that received none goes too."""
         if self._taken:
-            (self.run / _OWNER).unlink(missing_ok=True)
+            _clear(self.run)
             self._lock.release()
             self._taken = False
 
@@ -105,17 +105,32 @@ def end_orphans(folder: Path, journal: Journal, slurm: Slurm | None = None) -> t
     with locked(folder / _CHANGES):  # who comes second waits until these jobs are gone
         ended: list[int] = []
         for path in sorted(folder.glob(f"run-*/{_OWNER}")):
-            lock = FileLock(path)
-            if lock.acquire(wait=False):
+            lock = FileLock(path, make=False)
+            if _left(lock):
                 try:
                     ended += _end(path.parent, slurm or Slurm())
-                    path.unlink(missing_ok=True)
+                    _clear(path.parent)
                 finally:
                     lock.release()
     if ended:
         jobs = ", ".join(map(str, ended))
         journal.write("orphaned", f"a flow was killed; its jobs {jobs} were cancelled")
     return tuple(ended)
+
+
+def _left(lock: FileLock) -> bool:
+    """Take the lock of a flow that was killed; False if it lives, or has cleared up just now."""
+    try:
+        return lock.acquire(wait=False)
+    except FileNotFoundError:
+        return False
+
+
+def _clear(run: Path) -> None:
+    """Remove the word that a run may have jobs, and its folder if it never had any."""
+    (run / _OWNER).unlink(missing_ok=True)
+    with suppress(OSError):  # the scripts of its jobs are kept
+        run.rmdir()
 
 
 def _end(run: Path, slurm: Slurm) -> tuple[int, ...]:

@@ -1,7 +1,9 @@
 """A cluster profile: where jobs run and what they ask for, as a site's users write it."""
 
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, final
@@ -12,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -36,6 +39,21 @@ _KEYS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _COMMON = ("name", "kind")
+# Options of sbatch that romflow sets itself, with the keys of a profile that say them.
+_OWN: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("array", "dependency", "wrap", "parsable", "job-name", "output", "error"), "")
+    | {"nodes": "nodes", "ntasks": "ranks", "time": "walltime", "mem": "memory"}
+    | {"partition": "partition", "account": "account", "qos": "qos"}
+)
+# And those that it sets only for jobs that Slurm may requeue: those of kind slurm.
+_OWN_OF_CHUNKS: Mapping[str, str] = MappingProxyType(
+    {"signal": "grace", "ntasks-per-node": "ranks", "requeue": "", "no-requeue": ""}
+    | {"open-mode": ""}
+)
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {"a": "array", "d": "dependency", "J": "job-name", "o": "output", "e": "error", "t": "time"}
+    | {"N": "nodes", "n": "ntasks", "p": "partition", "A": "account", "q": "qos"}
+)
 # Chunks that one job may be told to take, one after another.
 _MOST = 10_000
 _WORD = re.compile(r"[A-Za-z0-9_.,@+-]+")
@@ -51,6 +69,43 @@ def _word(text: str) -> str:
     if not _WORD.fullmatch(text):
         raise ValueError(f"expected letters, digits, '_', '-', '.', received {text!r}")
     return text
+
+
+def _options(text: str) -> list[str]:
+    """Return the options of a line for sbatch, without their values and comments."""
+    try:
+        words = takewhile(lambda word: not word.startswith("#"), shlex.split(text))
+        return [word.partition("=")[0] for word in words if word.startswith("-")]
+    except ValueError as error:
+        raise ValueError(f"expected each quote closed, received {text!r}") from error
+
+
+def _name(option: str, known: Collection[str]) -> str | None:
+    """Return which of these is meant by an option as sbatch reads it; None if it is another one."""
+    if not option.startswith("--"):
+        name = _SHORT.get(option[1:2])
+        return name if name is not None and name in known else None
+    # Names may be cut short; of the others none is the beginning of these.
+    begun = [name for name in known if name.startswith(option[2:])]
+    return min(begun, key=len, default=None)
+
+
+def _refuse_own(texts: Iterable[str], own: Mapping[str, str]) -> None:
+    """Refuse options that romflow sets itself."""
+    for text in texts:
+        for option in _options(text):
+            name = _name(option, own)
+            if name is not None:
+                advice = f"use the key {own[name]}" if own[name] else "leave it out"
+                raise ValueError(
+                    f"expected an option that romflow does not set itself, received {text!r} "
+                    f"(--{name}); {advice}"
+                )
+
+
+def _one_or_more(value: Any) -> Any:
+    # A single text instead of a list of one is meant so.
+    return (value,) if isinstance(value, str) else value
 
 
 def _directive(text: str) -> str:
@@ -79,6 +134,7 @@ def _pack(value: Any) -> Any:
 
 type Line = Annotated[str, AfterValidator(_one_line)]
 type Word = Annotated[str, AfterValidator(_word)]
+type Lines = Annotated[tuple[Line, ...], BeforeValidator(_one_or_more)]
 
 
 @final
@@ -95,8 +151,9 @@ class Profile(BaseModel):
     ranks : MPI processes of each chunk; none: as the study says
     walltime : of each Slurm job, such as ``"01:30:00"``
     memory : of each node, such as ``4G``; none: what the partition gives
-    setup : shell lines before anything else, such as ``module load gcc``
-    directives : further options of sbatch, such as ``--constraint=ib``
+    setup : shell lines before anything else, such as ``module load gcc``; one may stand alone,
+        without a list, also in `directives` and `launcher_options`
+    directives : further options of sbatch, such as ``--constraint=ib``; none that romflow sets
     launcher, launcher_options : ``mpiexec`` or ``srun``, and its options, such as ``--mpi=pmi2``
     container, container_command : image in which the ranks run, and the words before it
     python : interpreter on the compute nodes; none: the one that submits
@@ -122,10 +179,10 @@ class Profile(BaseModel):
     ranks: int | None = Field(None, ge=1, le=1_000_000, strict=True)
     walltime: Annotated[str, BeforeValidator(_quoted)] = "01:00:00"
     memory: Annotated[str | None, BeforeValidator(_quoted)] = None
-    setup: tuple[Line, ...] = ()
-    directives: tuple[Annotated[Line, AfterValidator(_directive)], ...] = ()
+    setup: Lines = ()
+    directives: Lines = ()
     launcher: Literal["mpiexec", "srun"] = "mpiexec"
-    launcher_options: tuple[Line, ...] = ()
+    launcher_options: Lines = ()
     container: Line | None = None
     container_command: tuple[Line, ...] = ("apptainer", "exec")
     python: Line | None = None
@@ -150,6 +207,14 @@ class Profile(BaseModel):
         if text is not None:
             memory_of(text)
         return text
+
+    @field_validator("directives")
+    @classmethod
+    def _are_further_options(cls, texts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        _refuse_own(texts, _OWN)
+        if info.data.get("kind") == "slurm":
+            _refuse_own(texts, _OWN_OF_CHUNKS)
+        return tuple(map(_directive, texts))
 
     @field_validator("scheduler")
     @classmethod

@@ -10,6 +10,8 @@ _LIMIT = re.compile(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)")
 _TIME = re.compile(r"(?:(\d+)-)?(\d{1,4}):([0-5]\d):([0-5]\d)")
 _MEMORY = re.compile(r"(\d+)([MGT])")
 _MEBIBYTES = {"M": 1, "G": 1024, "T": 1024 * 1024}
+# More than this is a slip: ten years, in days, and what no node has, in TiB.
+_DAYS, _TEBIBYTES = 3650, 1024
 
 
 @final
@@ -67,7 +69,7 @@ def seconds_of(text: str) -> int:
     Raises
     ------
     ValueError
-        If the text is no walltime, or none is left.
+        If the text is no walltime, none is left, or it is more than ten years.
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -79,6 +81,8 @@ def seconds_of(text: str) -> int:
     total = ((24 * days + hours) * 60 + minutes) * 60 + seconds
     if not total:
         raise ValueError(f"expected more than no time, received {text!r}")
+    if total > _DAYS * 24 * 3600:
+        raise ValueError(f"expected at most {_DAYS} days, received {text!r}")
     return total
 
 
@@ -96,12 +100,15 @@ def memory_of(text: str) -> int:
     Raises
     ------
     ValueError
-        If the text is no memory, or none is left.
+        If the text is no memory, none is left, or it is more than any node has.
     """
     found = _MEMORY.fullmatch(text)
     if found is None or not int(found[1]):
         raise ValueError(f"expected a whole number with M, G or T, such as 4G, received {text!r}")
-    return int(found[1]) * _MEBIBYTES[found[2]]
+    memory = int(found[1]) * _MEBIBYTES[found[2]]
+    if memory > _TEBIBYTES * _MEBIBYTES["T"]:
+        raise ValueError(f"expected at most {_TEBIBYTES}T, received {text!r}")
+    return memory
 
 
 def _least(wanted: int, limit: int | None) -> int:

@@ -120,4 +120,5 @@ def _scratch(profile: Profile) -> list[str]:
     if profile.scratch is None:
         return []
     folder = shlex.quote(str(profile.scratch))
-    return [f"mkdir -p {folder} && export TMPDIR={folder}"]
+    # An element that cannot use it tells so; see `infra.cluster.element.SCRATCH`.
+    return [f"export ROMFLOW_SCRATCH={folder}", f"mkdir -p {folder} && export TMPDIR={folder}"]

@@ -4,13 +4,13 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
 
 from infra.cluster.profile import Profile
 from infra.cluster.rate import RateLimit
-from infra.cluster.slurm_errors import SlurmError, is_passing, refusal
+from infra.cluster.slurm_errors import SlurmError, is_passing, refusal, whole_number
 from infra.cluster.states import goes_on
 from infra.errors import UserError
 
@@ -20,6 +20,8 @@ _SECONDS = 60.0
 # Waiting times between attempts, seconds: together a restart of the controller is outlasted.
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 _GONE = "Invalid job id"
+# A line that is the number of a job, with the cluster's name behind it if there are several.
+_JOB = re.compile(r"^\s*(\d+)(?:;\S*)?\s*$", re.MULTILINE)
 # Names in one call: a command line has its limits.
 _NAMES = 200
 
@@ -109,7 +111,7 @@ class Slurm:
         UserError
             If Slurm refuses it; the message names the key of the profile.
         SlurmError
-            If Slurm does not answer.
+            If Slurm does not answer, or nobody knows the number of the job.
         """
         done = self._call(["sbatch", "--parsable"], script)
         for place in range(len(self.pauses)):
@@ -121,7 +123,7 @@ class Slurm:
                 return found
             done = self._call(["sbatch", "--parsable"], script)
         if done.returncode == 0:
-            return int(done.stdout.strip().split(";")[0])
+            return self._number(done, name)
         raise self._failed(done) if is_passing(done.stderr) else refusal(done.stderr, profile)
 
     def test(self, script: str, profile: Profile) -> None:
@@ -133,7 +135,8 @@ class Slurm:
     def find(self, name: str) -> int | None:
         """Return the number of a job by its name; None if Slurm knows none."""
         text = self._output(["squeue", "-h", "--states=all", f"--name={name}", "-o", "%F"])
-        return int(text.split()[0]) if text.split() else None
+        known = _JOB.search(text)
+        return int(known[1]) if known else None
 
     def going_on(self, names: Sequence[str]) -> tuple[int, ...]:
         """Return the numbers of the jobs of these names that wait or run."""
@@ -141,10 +144,10 @@ class Slurm:
         for low in range(0, len(names), _NAMES):
             asked = ",".join(names[low : low + _NAMES])
             command = ["squeue", "-h", "--states=all", f"--name={asked}", "-o", "%F|%T"]
-            for line in self._output(command).splitlines():
-                job, state = line.strip().split("|")
-                if goes_on(state):
-                    found.add(int(job))
+            for line in _lines(self._output(command), 2):
+                job, state = line.split("|", 1)
+                if goes_on(state.strip()):
+                    found.add(whole_number("squeue", job, line))
         return tuple(sorted(found))
 
     def queue(self, jobs: Iterable[int]) -> Queue:
@@ -169,7 +172,7 @@ class Slurm:
     def partitions(self) -> tuple[Partition, ...]:
         """Return the partitions of this Slurm."""
         text = self._output(["sinfo", "-h", "-o", "%P|%l|%D|%c|%a|%m"])
-        return tuple(_partition(line) for line in text.splitlines() if line.count("|") == 5)
+        return tuple(_partition(line) for line in _lines(text, 6))
 
     def boot(self) -> str | None:
         """Return when the controller was started, in its words; None if it does not tell."""
@@ -180,6 +183,18 @@ class Slurm:
             return None
         found = re.search(r"^BOOT_TIME\s*=\s*(\S+)", text, re.MULTILINE)
         return found[1] if found else None
+
+    def _number(self, done: subprocess.CompletedProcess[str], name: str) -> int:
+        """Return the number of a job that was taken; a site's own words may stand around it."""
+        told = _JOB.findall(done.stdout)
+        job = int(told[-1]) if told else self.find(name)
+        if job is None:
+            said = " ".join(f"{done.stdout} {done.stderr}".split()) or "nothing"
+            raise SlurmError(
+                f"sbatch: expected the number of a job, received: {said}. Look for job {name} with "
+                "`squeue`, and start again; ask your site if its sbatch is not Slurm's own."
+            )
+        return job
 
     def _output(self, command: Sequence[str]) -> str:
         return self._checked(self._patiently(command))
@@ -218,25 +233,30 @@ class Slurm:
         self, command: Sequence[str], text: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         self.limit.wait()
-        given = {"stdin": subprocess.DEVNULL} if text is None else {"input": text}
         try:
-            return subprocess.run(
+            done = subprocess.run(
                 command,
+                input=(text or "").encode(),
                 capture_output=True,
-                text=True,
                 timeout=_SECONDS,
                 check=False,
                 env=_environment(),
-                **given,
             )
         except FileNotFoundError as error:
             raise UserError(
                 f"kind: expected a machine with Slurm, but there is no {command[0]} on PATH. Run "
                 "this on a login node, load your site's Slurm module, or use another profile."
             ) from error
+        except OSError as error:
+            raise UserError(
+                f"kind: expected a machine with Slurm, but {command[0]} cannot be executed "
+                f"({error.strerror}). Ask your site for access to it, or use another profile."
+            ) from error
         except subprocess.TimeoutExpired:
             said = f"Socket timed out: no answer within {_SECONDS:g} s"
             return subprocess.CompletedProcess(command, 1, "", said)
+        out, errors = (said.decode(errors="replace") for said in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(command, done.returncode, out, errors)
 
 
 def _environment() -> dict[str, str]:
@@ -247,25 +267,31 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _lines(text: str, fields: int) -> Iterator[str]:
+    """Yield the lines of so many fields or more; others are a site's own words."""
+    return (line for line in text.splitlines() if line.count("|") >= fields - 1)
+
+
 def _queue(text: str) -> Queue:
     states: dict[tuple[int, int], str] = {}
     reasons: dict[tuple[int, int], str] = {}
-    for line in text.splitlines():
+    for line in _lines(text, 4):
         job, element, state, reason = (part.strip() for part in line.split("|", 3))
         # Elements that wait are told together, as a range.
-        key = (int(job), int(element) if element.isdecimal() else -1)
+        number = whole_number("squeue", job, line)
+        key = (number, int(element) if element.isdecimal() else -1)
         states[key], reasons[key] = state, reason
     return Queue(states, reasons)
 
 
 def _partition(line: str) -> Partition:
-    name, limit, nodes, cpus, up, memory = line.split("|")
+    name, limit, nodes, cpus, up, memory = (part.strip() for part in line.split("|", 5))
     return Partition(
         name=name.rstrip("*"),
         limit=limit,
-        nodes=int(nodes),
+        nodes=whole_number("sinfo", nodes, line),
         cpus=int(cpus) if cpus.isdecimal() else None,
-        memory=int(memory.rstrip("+")),
+        memory=whole_number("sinfo", memory.rstrip("+"), line),
         default=name.endswith("*"),
         up=up == "up",
     )

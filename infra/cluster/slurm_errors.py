@@ -3,7 +3,7 @@
 from infra.cluster.profile import Profile
 from infra.errors import RomflowError, UserError
 
-__all__ = ["SlurmError", "is_passing", "refusal"]
+__all__ = ["SlurmError", "is_passing", "refusal", "whole_number"]
 
 # The controller is restarted, or busy: the same call may succeed a little later.
 _PASSING = (
@@ -41,6 +41,28 @@ class SlurmError(RomflowError):
     """Slurm did not answer, or answered something else than expected."""
 
 
+def whole_number(command: str, text: str, line: str) -> int:
+    """Return a number that a command of Slurm printed.
+
+    Parameters
+    ----------
+    command : its name, for the message
+    text, line : where the number should be, and the line around it
+
+    Raises
+    ------
+    SlurmError
+        If it is no number.
+    """
+    if not text.strip().isdecimal():
+        raise SlurmError(
+            f"{command}: expected a number, received {text.strip()!r} in the line "
+            f"{line.strip()!r}. Compare with `{command}` by hand; a wrapper of the site may print "
+            "something else."
+        )
+    return int(text)
+
+
 def is_passing(message: str) -> bool:
     """Return whether the same call may succeed a little later."""
     return any(words in message for words in _PASSING)
@@ -56,10 +78,9 @@ def refusal(message: str, profile: Profile) -> UserError:
     """
     said = " ".join(message.replace("sbatch: error:", "").split())
     key = next((key for words, key in _KEYS if words.lower() in message.lower()), None)
-    # Options of sbatch that the profile passes on come before its own keys.
-    passed = [text for text in profile.directives if key is None or f"--{key}" in text]
-    if passed:
-        key, received = "directives", ", ".join(passed)
+    # The options of sbatch that a profile passes on are none of those that its keys say.
+    if key is None and profile.directives:
+        key, received = "directives", ", ".join(profile.directives)
     elif key is not None:
         received = repr(getattr(profile, key))
     else:

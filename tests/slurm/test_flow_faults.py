@@ -68,17 +68,28 @@ def test_a_study_is_not_run_beside_its_jobs_in_slurm(site: Any, expected: Any) -
     whole(site, expected, "beside")
 
 
-def test_a_study_is_not_submitted_beside_a_flow_that_waits_for_its_jobs(
+def test_a_study_is_neither_submitted_nor_run_beside_a_flow_that_waits_for_its_jobs(
     site: Any, expected: Any
 ) -> None:
     with site.started(*words(site, "second")) as flow:
         site.until_started("second")
         with held(site, "second"):
             given = [site.study("second", slow=True), "--profile", site.profile()]
-            said = site.romflow("submit", *given, code=2, said=True)
-            assert "expected a study that nobody computes, received one whose jobs" in said
+            for command in (["submit", *given], words(site, "second")):
+                said = site.romflow(*command, code=2, said=True)
+                assert "expected a study that nobody computes, received one whose jobs" in said
         assert flow.wait(400.0) == 0
     whole(site, expected, "second")
+
+
+def test_of_two_flows_at_once_one_is_let_in(site: Any, expected: Any) -> None:
+    command = words(site, "race")
+    with site.started(*command) as first, site.started(*command) as second:
+        site.until_started("race")
+        with held(site, "race"):
+            site.until(lambda: 2 in (first.poll(), second.poll()), "a refusal")
+        assert sorted((first.wait(400.0), second.wait(400.0))) == [0, 2]
+    whole(site, expected, "race")
 
 
 def test_the_chunks_of_a_dask_worker_that_is_killed_are_computed_by_others(

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.cluster.element import UNFINISHED
+from infra.cluster.element import SCRATCH, UNFINISHED
 from infra.cluster.journal import Journal
 from infra.cluster.launcher import Launcher
 from infra.cluster.work import End, Work, WorkItem, read_end, write_work
@@ -206,6 +206,25 @@ def test_an_element_that_was_lost_with_its_node_is_told_so(site: Site) -> None:
     assert site.start(restart=1).wait(DEADLINE) == 0
     (event,) = Journal(site.folder / "events.jsonl").read()
     assert "it had vanished with its node" in event["text"]
+
+
+def test_scratch_that_cannot_be_made_is_told_and_the_work_done(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = site.folder / "job.py" / "scratch"  # below a file
+    monkeypatch.setenv(SCRATCH, str(scratch))
+    site.write(("0", "0"), ("0", "0"))
+    assert site.start().wait(DEADLINE) == 0
+    (event,) = Journal(site.folder / "events.jsonl").read()
+    assert (event["event"], event["chunk"]) == ("scratch", "0, 1")
+    assert f"scratch {scratch} cannot be used (Not a directory)" in event["text"]
+
+
+def test_scratch_that_can_be_used_is_no_news(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SCRATCH, str(site.folder / "new" / "scratch"))
+    site.write(("0", "0"))
+    assert site.start().wait(DEADLINE) == 0
+    assert not (site.folder / "events.jsonl").exists()
 
 
 def test_chunks_before_and_behind_a_crash_have_ends_of_their_own(site: Site) -> None:

@@ -171,6 +171,44 @@ def test_a_flow_that_has_cleared_up_leaves_nothing_to_look_for(site: Site) -> No
     assert site.calls("squeue.calls") == []
 
 
+def test_a_flow_without_jobs_leaves_no_folder_and_one_with_jobs_its_scripts(site: Site) -> None:
+    idle, busy = Owner(site.state), Owner(site.state)
+    for owner in (idle, busy):
+        owner.take()
+    (busy.run / "0001").mkdir()
+    idle.release()
+    busy.release()
+    assert [path.name for path in site.state.glob("run-*")] == [busy.run.name]
+    assert [path.name for path in busy.run.iterdir()] == ["0001"]
+
+
+def test_after_a_killed_flow_without_jobs_slurm_is_not_asked(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with site.flow() as run:
+        (run / "0001").rmdir()
+    monkeypatch.setenv("PATH", str(tmp_path))  # there is none
+    assert site.end_orphans() == ()
+    assert not run.exists()
+
+
+def test_a_flow_that_clears_up_while_it_is_looked_at_is_no_orphan(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner(site.state)
+    owner.take()
+    acquire = FileLock.acquire
+
+    def late(lock: FileLock, *, wait: bool = True) -> bool:
+        if not wait:
+            owner.release()
+        return acquire(lock, wait=wait)
+
+    monkeypatch.setattr(FileLock, "acquire", late)
+    assert site.end_orphans() == ()
+    assert not owner.run.exists()
+
+
 def test_two_runs_of_one_process_are_no_strangers(site: Site) -> None:
     trainer, simulations = Owner(site.state), Owner(site.state)
     trainer.take()

@@ -49,6 +49,22 @@ def test_what_is_no_memory_is_refused(text: str) -> None:
     assert "such as 4G" in refused(kind="slurm", memory=text)
 
 
+@pytest.mark.parametrize(
+    ("key", "most", "more"),
+    [
+        ("walltime", "3650-00:00:00", "3650-00:00:01"),
+        ("walltime", "24:00:00", "99999999999999999999-00:00:00"),
+        ("memory", "1024T", "1025T"),
+        ("memory", "1048576G", "99999999999999999999T"),
+    ],
+)
+def test_more_than_anybody_has_is_refused(key: str, most: str, more: str) -> None:
+    assert getattr(Profile.model_validate({"kind": "slurm", key: most}), key) == most
+    message = refused(kind="slurm", **{key: more})
+    assert f"expected at most {'3650 days' if key == 'walltime' else '1024T'}" in message
+    assert more in message
+
+
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     message = refused(kind="slrum")
     for kind in ("local", "dask", "dask-slurm", "slurm", "slrum"):
@@ -94,6 +110,75 @@ def test_a_key_without_effect_is_refused_with_those_that_have_one(
 )
 def test_a_value_that_cannot_be_is_refused(key: str, value: Any) -> None:
     assert key in refused(kind="slurm", **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "advice"),
+    [
+        ("--array=0-3", "array", "leave it out"),
+        ("--dependency=afterok:1", "dependency", "leave it out"),
+        ("--wrap=hostname", "wrap", "leave it out"),
+        ("--parsable", "parsable", "leave it out"),
+        ("--job-name=mine", "job-name", "leave it out"),
+        ("--output=/tmp/out", "output", "leave it out"),
+        ("--error /tmp/err", "error", "leave it out"),
+        ("--no-requeue", "no-requeue", "leave it out"),
+        ("--requeue", "requeue", "leave it out"),
+        ("--open-mode=truncate", "open-mode", "leave it out"),
+        ("--signal=USR2@10", "signal", "use the key grace"),
+        ("--time=1:00", "time", "use the key walltime"),
+        ("--mem=4G", "mem", "use the key memory"),
+        ("--nodes=2", "nodes", "use the key nodes"),
+        ("--ntasks=2", "ntasks", "use the key ranks"),
+        ("--ntasks-per-node=2", "ntasks-per-node", "use the key ranks"),
+        ("--partition=gpu", "partition", "use the key partition"),
+        ("--part=gpu", "partition", "use the key partition"),
+        ("-A me", "account", "use the key account"),
+        ("-qhigh", "qos", "use the key qos"),
+        ("-N 4", "nodes", "use the key nodes"),
+        ("--constraint=ib -t 10", "time", "use the key walltime"),
+    ],
+)
+def test_options_that_romflow_sets_are_no_directives(text: str, option: str, advice: str) -> None:
+    message = refused(kind="slurm", directives=["--exclusive", text])
+    assert "directives" in message
+    assert f"received {text!r} (--{option}); {advice}" in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("--constraint=ib", "--cpus-per-task=4", "--mem-per-cpu=1G", "--gres=gpu:1"),
+        *("--nodelist=n1", "--time-min=10", "--exclusive", "--export=NONE", "--chdir=/tmp"),
+        *("--comment='a --array=2'", "--constraint=ib # not --array"),
+    ],
+)
+def test_other_options_are_passed_on(text: str) -> None:
+    assert Profile.model_validate({"kind": "slurm", "directives": [text]}).directives == (text,)
+
+
+def test_only_own_jobs_of_chunks_set_how_they_are_requeued() -> None:
+    profile = Profile(kind="dask-slurm", directives=("--no-requeue",))
+    assert profile.directives == ("--no-requeue",)
+    assert "(--array)" in refused(kind="dask-slurm", directives=["--array=0-1"])
+
+
+def test_an_open_quote_is_refused() -> None:
+    assert "expected each quote closed" in refused(kind="slurm", directives=["--comment='a"])
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("setup", "module load gcc"),
+        ("directives", "--constraint=ib"),
+        ("launcher_options", "--mpi=pmi2"),
+    ],
+)
+def test_one_text_is_a_list_of_one(key: str, text: str) -> None:
+    profile = Profile.model_validate({"kind": "slurm", key: text})
+    assert getattr(profile, key) == (text,)
+    assert key in refused(kind="slurm", **{key: 3})
 
 
 def test_fewer_ranks_than_nodes_are_refused() -> None:

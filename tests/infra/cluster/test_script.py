@@ -76,6 +76,21 @@ def test_setup_lines_come_before_the_command_as_they_are() -> None:
     assert lines.index("export B='c d'") < lines.index("cd /code || exit 3")
 
 
+def test_scratch_is_the_folder_of_temporary_files_if_it_can_be_made(tmp_path: Path) -> None:
+    show = tmp_path / "show"
+    show.write_text('#!/bin/sh\necho "$TMPDIR,$ROMFLOW_SCRATCH"\n')
+    show.chmod(0o755)
+    good, bad = tmp_path / "a b", show / "below-a-file"
+    for folder, kept in ((good, good), (bad, "/tmp")):
+        profile = Profile(kind="slurm", scratch=folder)
+        script = batch_script(profile, replace(JOB, folder=tmp_path), str(show))
+        values = {"PATH": "/usr/bin:/bin", "TMPDIR": "/tmp"}
+        done = subprocess.run(
+            ["bash"], input=script, env=values, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == f"{kept},{folder}\n"
+
+
 def test_a_shell_hands_every_word_on_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / NASTY
     folder.mkdir()

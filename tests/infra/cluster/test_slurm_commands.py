@@ -52,6 +52,24 @@ def test_a_job_is_submitted_by_its_text_and_known_by_its_number(site: Site) -> N
     assert (site.folder / "script").read_text() == "#!/bin/sh\necho ä\n"
 
 
+@pytest.mark.parametrize(
+    "said",
+    ["*** Welcome, 3 news ***\n42", "7\n42;virtual", "42\nHave a nice day.", "\\351t\\351\n 42 "],
+)
+def test_a_sites_own_words_around_the_number_are_passed_over(site: Site, said: str) -> None:
+    site.command("sbatch", f"printf '{said}\n'")
+    assert slurm().submit("x", "name", PROFILE) == 42
+
+
+def test_a_job_without_a_number_is_found_by_its_name_or_told_with_sbatchs_words(site: Site) -> None:
+    site.command("sbatch", "echo Submitted batch job 42")
+    site.command("squeue", "echo News of the day; test $n -gt 1 || echo 42")
+    assert slurm().submit("x", "romflow-1", PROFILE) == 42
+    with pytest.raises(SlurmError, match=r"sbatch: .* received: Submitted batch .*romflow-1"):
+        slurm().submit("x", "romflow-1", PROFILE)
+    assert len(site.calls("sbatch")) == 2
+
+
 def test_a_controller_that_is_away_is_asked_again_with_growing_pauses(site: Site) -> None:
     site.command("squeue", "test $n -gt 2 && echo '7|N/A|RUNNING|None' && exit\n" + AWAY)
     waits: list[float] = []
@@ -100,19 +118,10 @@ def test_a_refusal_names_the_key_of_the_profile_and_is_not_repeated(
     assert len(site.calls("sbatch")) == 1
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ("--bogus=1", "sbatch: unrecognized option '--bogus=1'"),
-        ("--partition=gpu", "sbatch: error: invalid partition specified: gpu"),
-    ],
-)
-def test_a_refused_option_of_sbatch_is_named_as_one_of_the_directives(
-    site: Site, given: str, said: str
-) -> None:
-    site.command("sbatch", f'echo "{said}" >&2; exit 1')
-    profile = Profile(name="mine", kind="slurm", directives=(given,))
-    with pytest.raises(UserError, match=f"mine: directives: expected .* received {given};"):
+def test_a_refused_option_of_sbatch_is_named_as_one_of_the_directives(site: Site) -> None:
+    site.command("sbatch", "echo \"sbatch: unrecognized option '--bogus=1'\" >&2; exit 1")
+    profile = Profile(name="mine", kind="slurm", directives=("--bogus=1",))
+    with pytest.raises(UserError, match=r"mine: directives: expected .* received --bogus=1;"):
         slurm().submit("", "name", profile)
 
 
@@ -137,6 +146,20 @@ def test_a_machine_without_slurm_is_told_so(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"there is no sbatch on PATH.*login node"):
+        slurm().submit("x", "name", PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"), [(0o644, "Permission denied"), (0o755, "Exec format error")]
+)
+def test_a_command_that_cannot_be_executed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, why: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "sbatch"
+    path.write_bytes(b"\x00\x01")  # no form of a program that the system knows
+    path.chmod(mode)
+    with pytest.raises(UserError, match=rf"but sbatch cannot be executed \({why}\)"):
         slurm().submit("x", "name", PROFILE)
 
 
@@ -171,6 +194,23 @@ def test_partitions_are_read_with_their_limits(site: Site) -> None:
     assert main.default
     assert main.up
     assert not old.up
+
+
+@pytest.mark.parametrize("line", ["main*|1:00:00|many|64|up|4000", "main|1:00:00|1|64|up|n/a"])
+def test_a_partition_without_numbers_is_told_with_its_line(site: Site, line: str) -> None:
+    site.command("sinfo", f"echo Welcome; echo '{line}'")
+    with pytest.raises(SlurmError, match=r"sinfo: expected a number, received '(many|n/a)' in the"):
+        slurm().partitions()
+
+
+def test_a_queue_is_read_among_a_sites_own_words(site: Site) -> None:
+    site.command("squeue", "echo Welcome; echo '7|N/A|RUNNING|None'")
+    assert slurm().queue([7]).state(7) == "RUNNING"
+    site.command("squeue", "echo Welcome; echo '7|RUNNING'")
+    assert slurm().going_on(["name"]) == (7,)
+    site.command("squeue", "echo 'x|RUNNING|RUNNING|None'")
+    with pytest.raises(SlurmError, match="squeue: expected a number, received 'x'"):
+        slurm().queue([7])
 
 
 def test_a_call_does_not_hand_on_what_a_surrounding_job_says(
