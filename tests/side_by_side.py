@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -18,8 +17,7 @@ SHOWN, KEPT = ("--ignore=tests/flows", "tests"), ("tests/flows",)
 def main(arguments: list[str]) -> int:
     """Run both; return 0 only if both of them do."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with ExitStack() as stack:
-        output = stack.enter_context(tempfile.TemporaryFile())
+    with tempfile.TemporaryFile() as output:
         processes = [
             subprocess.Popen(_command("others", SHOWN, arguments), cwd=ROOT),
             subprocess.Popen(
@@ -31,13 +29,13 @@ def main(arguments: list[str]) -> int:
         ]
         try:
             codes = [process.wait() for process in processes]
-        finally:
+        finally:  # also of a run that was interrupted people want to see how far it came
             for process in processes:
                 process.terminate()
                 process.wait()
-        output.seek(0)
-        sys.stdout.flush()
-        sys.stdout.buffer.write(output.read())
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
     return next((code for code in codes if code), 0)
 
 
