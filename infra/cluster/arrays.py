@@ -17,8 +17,7 @@ from infra.errors import storage_errors
 from infra.files import replace_durably
 
 __all__ = ["ARRAY_LIMIT", "Array", "ArrayPlan", "array_counts", "places", "plan_arrays",
-           "submit_array", "tail_of",
-           "write_array_work"]  # fmt: skip
+           "submit_array", "tail_of", "write_array_work"]  # fmt: skip
 
 # Slurm's default MaxArraySize allows elements 0 to 1000.
 ARRAY_LIMIT = 1000
