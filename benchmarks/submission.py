@@ -106,7 +106,7 @@ def afterwards(place: Site, calls: Calls, seconds: float) -> int:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         place.romflow("status", place.root("after"))
-        time.sleep(10.0)
+        time.sleep(min(10.0, seconds))
     most = calls.most(since)
     place.romflow("cancel", place.root("after"))
     place.until(lambda: not place.slurm.output("squeue", "-h"), "an empty queue")
