@@ -1,48 +1,96 @@
-"""Run all tests in two processes: ``python tests/side_by_side.py [arguments of pytest]``.
+"""Run all tests, two processes of pytest at a time: ``python tests/side_by_side.py [arguments]``.
 
 Tests of the flows wait for servers and jobs more than they work; beside them the others compute.
-What one of them prints is shown as it comes, what the other one prints when both have ended.
+Every folder has a process of its own, so that what one leaves behind cannot harm the next. What a
+folder's tests print is shown when they have ended, and once more at the end if they failed.
 """
 
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-SHOWN, KEPT = ("--ignore=tests/flows", "tests"), ("tests/flows",)
+# The longest first, so that both processes end at about the same time; other folders follow.
+LONGEST = ("flows", "surrogates", "solvers", "slurm", "rom", "infra")
+NO_TESTS = 5  # pytest's own code: none was chosen by the arguments
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tests that run in one process."""
+
+    name: str
+    paths: tuple[str, ...]
+    output: Path
+
+    def start(self, arguments: list[str]) -> "subprocess.Popen[bytes]":
+        cache = f"cache_dir=.pytest_cache/{self.name}"  # two processes must not share one
+        command = [sys.executable, "-m", "pytest", "-o", cache, *self.paths, *arguments]
+        with self.output.open("wb") as file:
+            return subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
 
 
 def main(arguments: list[str]) -> int:
-    """Run both; return 0 only if both of them do."""
+    """Run all groups; return 0 only if all of them succeed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryFile() as output:
-        processes = [
-            subprocess.Popen(_command("others", SHOWN, arguments), cwd=ROOT),
-            subprocess.Popen(
-                _command("flows", KEPT, arguments),
-                cwd=ROOT,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            ),
-        ]
+    with tempfile.TemporaryDirectory() as folder:
+        groups = _groups(Path(folder))
+        return _verdict(groups, _codes(groups, arguments))
+
+
+def _codes(groups: list[Group], arguments: list[str]) -> list[int]:
+    """Run groups, two at a time; return their exit codes."""
+    running, stopped = set[subprocess.Popen[bytes]](), threading.Event()
+
+    def run(group: Group) -> int:
+        if stopped.is_set():
+            return NO_TESTS
+        begin, process = time.monotonic(), group.start(arguments)
+        running.add(process)
+        code = process.wait()
+        running.discard(process)
+        minutes = (time.monotonic() - begin) / 60.0
+        print(f"{group.text()}{group.name}: {minutes:.1f} min, exit code {code}\n", flush=True)
+        return code
+
+    with ThreadPoolExecutor(2) as pool:
         try:
-            codes = [process.wait() for process in processes]
+            return list(pool.map(run, groups))
         finally:  # also of a run that was interrupted people want to see how far it came
-            for process in processes:
+            stopped.set()
+            for process in tuple(running):
                 process.terminate()
-                process.wait()
-            output.seek(0)
-            sys.stdout.buffer.write(output.read())
-            sys.stdout.flush()
-    return next((code for code in codes if code), 0)
 
 
-def _command(name: str, folders: tuple[str, ...], arguments: list[str]) -> list[str]:
-    """Return one of the runs; each has a cache of its own."""
-    cache = f"cache_dir=.pytest_cache/{name}"
-    return [sys.executable, "-m", "pytest", "-o", cache, *folders, *arguments]
+def _groups(folder: Path) -> list[Group]:
+    folders = [p.name for p in (ROOT / "tests").iterdir() if any(p.rglob("test_*.py"))]
+    known = [name for name in LONGEST if name in folders]
+    groups = [
+        Group(name, (f"tests/{name}",), folder / name)
+        for name in (*known, *sorted(set(folders) - set(known)))
+    ]
+    files = sorted(f"tests/{p.name}" for p in (ROOT / "tests").glob("test_*.py"))
+    return [*groups, Group("files", tuple(files), folder / "files")]
+
+
+def _verdict(groups: list[Group], codes: list[int]) -> int:
+    """Show the ends of what the failed groups printed; return the first failure's code, or 0."""
+    failed = {g: c for g, c in zip(groups, codes, strict=True) if c not in (0, NO_TESTS)}
+    for group, code in failed.items():
+        print(f"\n{group.name} failed with exit code {code}:")
+        print("\n".join(group.text().splitlines()[-25:]), flush=True)
+    if all(code == NO_TESTS for code in codes):
+        return NO_TESTS
+    return next((abs(code) for code in failed.values()), 0)
 
 
 if __name__ == "__main__":
