@@ -7,6 +7,7 @@ is, when the process that started it is gone, however that came.
 """
 
 import argparse
+import faulthandler
 import sys
 import traceback
 from collections.abc import Callable
@@ -50,6 +51,7 @@ def run_job(
     parser.add_argument("job", metavar=name, type=Path, help=f"JSON file that describes the {name}")
     parser.add_argument("--lifeline", action="store_true", help="end with standard input")
     options = parser.parse_args(arguments)
+    faulthandler.enable(all_threads=False)  # a crash of a library tells where it was called
     if options.lifeline:
         die_with_parent()
     from solvers.backend import MPI  # heavy: only once the arguments are known to be right

@@ -26,6 +26,21 @@ if MPI.COMM_WORLD.rank == 1:
     solvers.worker.run_chunk = crash
 sys.exit(main(sys.argv[1:]))
 """
+# A fault in a library, of which Python gets no word.
+LOST_PROCESS = LOST_RANK.replace(
+    'raise RuntimeError("rank 1 is lost")', "import ctypes; ctypes.string_at(0)"
+)
+# Whoever reads has gone, when PETSc has been started.
+BROKEN_PIPE = """
+import os
+from solvers.backend import PETSc
+reading, writing = os.pipe()
+os.close(reading)
+try:
+    os.write(writing, b"words")
+except BrokenPipeError:
+    print("nobody reads")
+"""
 
 
 @pytest.fixture
@@ -43,8 +58,12 @@ def chunk(study: Any, **changes: Any) -> Path:
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Run the module on one rank, without mpiexec."""
+    return run_command(sys.executable, "-W", "error", "-m", "solvers", *arguments)
+
+
+def run_command(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "solvers", *map(str, arguments)],
+        [*map(str, words)],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -140,18 +159,23 @@ def test_an_unknown_solver_option_is_wrong_input_on_all_ranks(study: Any, lab: A
 
 
 @pytest.mark.mpi
-def test_a_crash_of_one_rank_ends_the_others(study: Any) -> None:
-    command = [str(find_mpiexec()), "-n", "2", sys.executable, "-c", LOST_RANK]
-    done = subprocess.run(
-        [*command, str(study.chunk())],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (LOST_RANK, ["Traceback", "RuntimeError: rank 1 is lost"]),
+        (LOST_PROCESS, ["Segmentation fault", "in crash"]),
+    ],
+)
+def test_a_crash_of_one_rank_ends_the_others(study: Any, script: str, said: list[str]) -> None:
+    command = [str(find_mpiexec()), "-n", "2", sys.executable, "-c", script]
+    done = run_command(*command, study.chunk())
     assert done.returncode not in (0, 2, 3)
-    assert "RuntimeError: rank 1 is lost" in done.stderr
+    assert all(text in done.stderr for text in said), done.stderr
+
+
+def test_a_broken_pipe_is_an_exception_as_elsewhere_in_python() -> None:
+    done = run_command(sys.executable, "-c", BROKEN_PIPE)
+    assert (done.returncode, done.stdout) == (0, "nobody reads\n"), done.stderr
 
 
 @pytest.mark.mpi

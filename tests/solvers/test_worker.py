@@ -213,6 +213,10 @@ def kill_last_rank(job: subprocess.Popen[str]) -> None:
     ranks_of(job)[1].send_signal(signal.SIGKILL)
 
 
+def terminate_last_rank(job: subprocess.Popen[str]) -> None:
+    ranks_of(job)[1].send_signal(signal.SIGTERM)
+
+
 def close_the_lifeline(job: subprocess.Popen[str]) -> None:
     assert job.stdin is not None
     job.stdin.close()
@@ -220,7 +224,8 @@ def close_the_lifeline(job: subprocess.Popen[str]) -> None:
 
 @pytest.mark.mpi
 @pytest.mark.parametrize(
-    "disturb", [kill_mpiexec, kill_first_rank, kill_last_rank, close_the_lifeline]
+    "disturb",
+    [kill_mpiexec, kill_first_rank, kill_last_rank, terminate_last_rank, close_the_lifeline],
 )
 def test_a_killed_chunk_ends_on_all_ranks_and_a_rerun_completes_it(
     lab: Any, undisturbed: dict[int, Any], disturb: Callable[[subprocess.Popen[str]], None]
