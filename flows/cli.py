@@ -1,7 +1,8 @@
 """The command line: ``romflow run``, ``studies``, ``show``, ``doctor``, ``up``, ``down``.
 
 Exit codes: 0 all is done; 1 the dataset is incomplete, or something needed is missing; 2 the
-input is wrong; 3 the storage cannot be used; 130 interrupted, 143 terminated.
+input is wrong; 3 the storage cannot be used; 130 interrupted, 141 nobody reads what is printed,
+143 terminated.
 """
 
 import sys
@@ -17,7 +18,15 @@ from flows.cli_cluster import add_cluster_commands
 from flows.cli_rom import add_rom_commands
 from flows.cli_serve import add_serve_commands
 from flows.cli_surrogates import add_commands
-from flows.endings import Interrupts, exit_code, orderly_end, say
+from flows.endings import (
+    NOBODY_READS,
+    Interrupts,
+    exit_code,
+    flushed,
+    nobody_reads,
+    orderly_end,
+    say,
+)
 from flows.families import FAMILIES, Family
 from flows.messages import message_of
 from infra.errors import RomflowError, StoreMismatchError, UserError
@@ -42,7 +51,7 @@ add_cluster_commands(app)
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    sys.exit(_guarded(sys.argv[1:]))
+    sys.exit(flushed(_guarded(sys.argv[1:])))
 
 
 def _guarded(arguments: list[str]) -> int:
@@ -68,6 +77,8 @@ def _run(arguments: list[str]) -> int:
     except (UserError, StoreMismatchError) as error:
         return say(str(error), 2)
     except (RomflowError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            return NOBODY_READS
         return say(message_of(error), 3)
 
 

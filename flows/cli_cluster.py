@@ -1,7 +1,5 @@
 """Commands of clusters: ``submit``, ``status`` and ``cancel``."""
 
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +51,8 @@ def _submit(
     chosen = with_settings(given, set_)
     place = load_profile(profile or (chosen.run.profile if _names_one(given, set_) else "slurm"))
     if dry_run:
-        return _shown("\n".join(dry_run_scripts(chosen, place)))
+        print("\n".join(dry_run_scripts(chosen, place)), end="")
+        return 0
     submission = submit(chosen, place, retry_failed=retry_failed, slurm=_slurm())
     last = submission.rounds[-1]
     n_chunks = sum(len(group.chunks) for group in last.groups)
@@ -123,17 +122,6 @@ def _names_one(study: Any, settings: Sequence[str]) -> bool:
 
     changed = assigned({}, settings).get("run") or {}
     return "profile" in study.run.model_fields_set or "profile" in changed
-
-
-def _shown(text: str) -> int:
-    """Print a text; whoever reads it may stop early, as `head` does."""
-    try:
-        print(text, end="", flush=True)
-    except BrokenPipeError:
-        # Python would complain about the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
-    return 0
 
 
 def _slurm() -> Any:

@@ -1,5 +1,7 @@
 """How commands end: a message on standard error, and an exit code."""
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -7,9 +9,38 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Never, Self
 
-__all__ = ["Interrupts", "exit_code", "orderly_end", "say"]
+__all__ = [
+    "NOBODY_READS",
+    "Interrupts",
+    "exit_code",
+    "flushed",
+    "nobody_reads",
+    "orderly_end",
+    "say",
+]
 
 _CODES = {"Incomplete": 1, "Refused": 2, "Storage": 3}
+
+# Exit code of whoever is stopped because nobody reads what it prints, as `head` does.
+NOBODY_READS = 128 + signal.SIGPIPE
+
+
+def nobody_reads() -> bool:
+    """Return whether standard output is a pipe whose reader has gone."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def flushed(code: int) -> int:
+    """Print what is left to print; return the code, or `NOBODY_READS` if that is not possible."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain about the rest when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or NOBODY_READS
+    return code
 
 
 def say(message: str, code: int) -> int:

@@ -96,10 +96,19 @@ class _Element:
 
     def _tell_restart(self) -> None:
         """Note that Slurm has started this job again; only the job itself gets to know."""
-        items = self._work.elements[self._number]
-        ends = [read_end(self._work.end(self._number, place)) for place in range(len(items))]
-        asked = any(end is not None and not end.settled for end in ends)
-        why = "it had been asked to go" if asked else "it had vanished with its node"
+        asked = crashed = False
+        for place, item in enumerate(self._work.elements[self._number]):
+            end = read_end(self._work.end(self._number, place))
+            if end is None or end.restart != self._restart - 1:
+                continue  # the last start did not come so far
+            asked |= end.how in ("closed", "terminated")
+            if end.crashed:  # the new start hides it from the submitter
+                crashed = True
+                text = f"chunk {item.log.stem} crashed before its job was requeued; again"
+                self._tell("crashed", text, chunk=item.log.stem)
+        why = "it had ended with a crash" if crashed else "it had vanished with its node"
+        if asked:
+            why = "it had been asked to go"
         text = (
             f"job {self._job} with chunk {self._chunks()} was requeued: {why}, and Slurm started "
             "it anew"

@@ -109,6 +109,11 @@ class End(BaseModel):
         """Whether nothing that Slurm may say changes it: done, wrong input, or unusable disk."""
         return self.how == "ended" and self.code in (0, 2, 3)
 
+    @property
+    def crashed(self) -> bool:
+        """Whether it ended by itself, and not as one that is settled does."""
+        return self.how == "ended" and not self.settled
+
 
 def end_path(ends: Path, element: int, item: int) -> Path:
     """Return the file in the folder `ends` that tells how an item ended."""

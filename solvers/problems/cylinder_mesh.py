@@ -1,10 +1,13 @@
 """The reference mesh of the cylinder problem, made by gmsh."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from infra.errors import UserError
+from infra.signals import signals_kept
 from solvers.mesh import ReferenceMesh, reorder_for_locality
 
 __all__ = ["CENTRE", "HEIGHT", "LENGTH", "RADIUS", "channel_mesh"]
@@ -29,8 +32,7 @@ def channel_mesh(size: float, far_size: float) -> ReferenceMesh:
         If gmsh's library cannot be loaded.
     """
     gmsh = _load()
-    gmsh.initialize(interruptible=False)
-    try:
+    with _session(gmsh):
         gmsh.option.setNumber("General.Terminal", 0)
         gmsh.model.add("channel")
         curves = _geometry(gmsh.model.geo)
@@ -38,8 +40,16 @@ def channel_mesh(size: float, far_size: float) -> ReferenceMesh:
         _sizes(gmsh, curves["cylinder"], size, far_size)
         gmsh.model.mesh.generate(2)
         return _extract(gmsh.model.mesh, curves)
-    finally:
-        gmsh.finalize()
+
+
+@contextmanager
+def _session(gmsh: Any) -> Iterator[None]:
+    with signals_kept():  # gmsh's own PETSc sets them to their defaults
+        gmsh.initialize(interruptible=False)
+        try:
+            yield
+        finally:
+            gmsh.finalize()
 
 
 def _load() -> Any:

@@ -1,6 +1,8 @@
 """Laws of reference meshes: their order, their quadratic nodes and their quality."""
 
 import io
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from solvers.grids import graded, rectangle, structured, tagged
 from solvers.mesh import ReferenceMesh, cell_quality, reorder_for_locality
+from solvers.problems.cylinder_mesh import channel_mesh
 
 # Reproducible, and indifferent to how loaded the machine is.
 LAW = settings(deadline=None, derandomize=True)
@@ -231,3 +234,14 @@ def test_quality_is_given_for_each_cell() -> None:
     points, cells = structured(np.arange(4.0), np.arange(3.0))
     # Half a square: 4 sqrt(3) / 2 / (1 + 1 + 2).
     np.testing.assert_allclose(cell_quality(points, cells), np.full(12, np.sqrt(3) / 2))
+
+
+def test_gmsh_leaves_what_the_process_does_at_signals() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
+    try:
+        channel_mesh(0.05, 0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]

@@ -196,6 +196,24 @@ def test_a_requeued_element_goes_on_and_does_nothing_twice(site: Site) -> None:
     assert "job 7 with chunk 0, 1 was requeued: it had been asked to go" in event["text"]
 
 
+def test_a_crash_before_a_requeue_is_told(site: Site) -> None:
+    site.write(("0", "1"), ("0", "0"))
+    assert site.start().wait(DEADLINE) == UNFINISHED
+    assert site.start(restart=1).wait(DEADLINE) == UNFINISHED
+    crashed, requeued = Journal(site.folder / "events.jsonl").read()
+    assert (crashed["event"], crashed["chunk"]) == ("crashed", "0")
+    assert "chunk 0 crashed before its job was requeued; again" in crashed["text"]
+    assert "was requeued: it had ended with a crash" in requeued["text"]
+
+
+def test_what_an_earlier_start_met_is_not_told_of_the_last_one(site: Site) -> None:
+    site.write(("0", "1"))
+    assert site.start().wait(DEADLINE) == UNFINISHED
+    assert site.start(restart=2).wait(DEADLINE) == UNFINISHED  # the first requeue left no trace
+    (requeued,) = Journal(site.folder / "events.jsonl").read()
+    assert "it had vanished with its node" in requeued["text"]
+
+
 def test_an_element_that_was_lost_with_its_node_is_told_so(site: Site) -> None:
     site.write(("1", "0"))
     process = site.start()

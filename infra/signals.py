@@ -1,0 +1,37 @@
+"""Libraries that take the signals of the process for themselves.
+
+Python ignores SIGPIPE, so that writing to a closed connection raises an exception, and commands
+end in order at SIGTERM. A library that installs handlers of its own, and sets the defaults when it
+goes, leaves a process that either signal ends without a word.
+"""
+
+import ctypes
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["signals_kept"]
+
+# Bytes, more than any system's `struct sigaction` has.
+_ACTION = 512
+_FIXED = (signal.SIGKILL, signal.SIGSTOP)
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Restore at the end what the process does at each signal, whatever the block changes.
+
+    What lies below Python is kept, that is, also what other libraries have installed; and unlike
+    `signal.signal` this may be used in any thread.
+    """
+    change = ctypes.CDLL(None).sigaction
+    before = {}
+    for number in signal.valid_signals().difference(_FIXED):
+        action = ctypes.create_string_buffer(_ACTION)
+        if change(number, None, action) == 0:
+            before[number] = action
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            change(number, action, None)
