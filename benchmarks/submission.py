@@ -98,9 +98,10 @@ def submissions(place: Site, calls: Calls, size: int, repeats: int) -> tuple[lis
     return seconds, count
 
 
-def afterwards(place: Site, calls: Calls, seconds: float) -> int:
+def afterwards(place: Site, calls: Calls, samples: int, seconds: float) -> int:
     """Let a submitted study run and look at it every ten seconds; return the calls in a minute."""
-    study = place.study("after", SETTINGS)
+    sampling = {**SETTINGS["sampling"], "samples": samples}
+    study = place.study("after", {**SETTINGS, "sampling": sampling})
     place.romflow("submit", study, "--profile", place.profile())
     since = time.time()
     end = time.monotonic() + seconds
@@ -142,7 +143,7 @@ def main() -> int:
             f"{SAMPLES} samples, {repeats} runs each, every one to a new folder. Default: 2 "
             "samples a chunk. Slurm takes up to 1000 chunks in one call."
         )
-        after = afterwards(place, calls, 5.0 if quick else 75.0)
+        after = afterwards(place, calls, *((1000, 5.0) if quick else (SAMPLES, 75.0)))
         flow = in_a_flow(place, calls, 4 if quick else 60)
     report.section("Calls to Slurm in any minute afterwards")
     report.table(
