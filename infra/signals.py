@@ -1,4 +1,4 @@
-"""Libraries that take the signals of the process for themselves.
+"""Signals that libraries take for themselves, and those of their crashes.
 
 Python ignores SIGPIPE, so that writing to a closed connection raises an exception, and commands
 end in order at SIGTERM. A library that installs handlers of its own, and sets the defaults when it
@@ -6,11 +6,12 @@ goes, leaves a process that either signal ends without a word.
 """
 
 import ctypes
+import faulthandler
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-__all__ = ["signals_kept"]
+__all__ = ["signals_kept", "tell_crashes"]
 
 # Bytes, more than any system's `struct sigaction` has.
 _ACTION = 512
@@ -35,3 +36,13 @@ def signals_kept() -> Iterator[None]:
     finally:
         for number, action in before.items():
             change(number, action, None)
+
+
+def tell_crashes(*, all_threads: bool = True) -> None:
+    """Let a crash of a library tell on standard error where Python had called it.
+
+    Nothing happens where somebody does so already, or where standard error is not a file.
+    """
+    if not faulthandler.is_enabled():
+        with suppress(OSError):
+            faulthandler.enable(all_threads=all_threads)

@@ -7,7 +7,6 @@ is, when the process that started it is gone, however that came.
 """
 
 import argparse
-import faulthandler
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from infra.errors import RomflowError, UserError
 from infra.lifeline import die_with_parent, end_with_standard_input, wait_until_read
+from infra.signals import tell_crashes
 
 __all__ = ["main", "run_job"]
 
@@ -51,7 +51,7 @@ def run_job(
     parser.add_argument("job", metavar=name, type=Path, help=f"JSON file that describes the {name}")
     parser.add_argument("--lifeline", action="store_true", help="end with standard input")
     options = parser.parse_args(arguments)
-    faulthandler.enable(all_threads=False)  # a crash of a library tells where it was called
+    tell_crashes(all_threads=False)
     if options.lifeline:
         die_with_parent()
     from solvers.backend import MPI  # heavy: only once the arguments are known to be right

@@ -3,9 +3,9 @@
 Progress goes to standard output as JSON lines. Exit codes: 0 the model is saved, 2 the job cannot
 work as it is, 3 the data or the stream failed, 1 a crash of this process or of another one of the
 training, 143 or 130 a signal asked to stop: after both the same command goes on from the last
-checkpoint. With ``--lifeline`` the
-training ends as soon as its standard input is closed, that is, when the process that started it
-is gone, however that came; what it has received is safe, as is its last checkpoint.
+checkpoint. With ``--lifeline`` the training ends as soon as its standard input is closed, that is,
+when the process that started it is gone, however that came; what it has received is safe, as is its
+last checkpoint.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import final
 
 from infra.errors import RomflowError, UserError
 from infra.lifeline import die_with_parent, end_with_standard_input
+from infra.signals import tell_crashes
 
 __all__ = ["main"]
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("job", type=Path, help="JSON file that describes the training")
     parser.add_argument("--lifeline", action="store_true", help="end with standard input")
     options = parser.parse_args(arguments)
+    tell_crashes()
     if options.lifeline:
         die_with_parent()
         end_with_standard_input()
