@@ -15,7 +15,6 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from rich.console import Console
 
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE, Problem
 from flows.generate import compute_chunks, task_runner
@@ -27,6 +26,7 @@ from flows.rom_enrich import build_from
 from flows.rom_publish import RomSummary, publish_rom
 from flows.rom_study import RomStudy, load_rom
 from flows.study_parts import RunSettings
+from flows.terminal import Terminal
 from infra.errors import RomflowError, StorageAccessError, StoreMismatchError, UserError
 
 __all__ = ["Check", "build_and_publish", "build_rom"]
@@ -142,7 +142,7 @@ class _Simulations:
 
 def _teller() -> Callable[[str], None]:
     """Return what tells lines to the terminal and to Prefect's log."""
-    console, logger = Console(file=sys.stderr), get_run_logger()
+    console, logger = Terminal(file=sys.stderr), get_run_logger()
 
     def tell(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -142,15 +142,14 @@ def studies(*, catalog: Path = Path("data-catalog")) -> int:
     catalog
         Folder of the catalogue.
     """
-    from rich.console import Console
-
     from flows.report import print_studies
     from flows.study import load_study, shipped_studies
+    from flows.terminal import Terminal
     from infra.catalog import Catalog
 
     known = Catalog(catalog)
     entries = [known.load(name) for name in known.names()]
-    print_studies(Console(), [load_study(name) for name in shipped_studies()], entries)
+    print_studies(Terminal(), [load_study(name) for name in shipped_studies()], entries)
     return 0
 
 
@@ -201,10 +200,9 @@ def doctor(*, profile: str | None = None, folder: Path = Path("datasets")) -> in
     folder
         Folder of the data, which the nodes of the cluster have to share.
     """
-    from rich.console import Console
-
     from flows.doctor import examine
     from flows.report import print_findings
+    from flows.terminal import Terminal
 
     if profile is None:
         findings = examine()
@@ -213,7 +211,7 @@ def doctor(*, profile: str | None = None, folder: Path = Path("datasets")) -> in
         from flows.slurm_profile import load_profile
 
         findings = examine_profile(load_profile(profile), folder.absolute())
-    print_findings(Console(), findings)
+    print_findings(Terminal(), findings)
     return int(any(finding.needed and not finding.well for finding in findings))
 
 
@@ -251,12 +249,11 @@ def down() -> int:
 
 
 def _show_design(study: Any) -> int:
-    from rich.console import Console
-
     from flows.dry_run import preview
     from flows.report import print_preview
+    from flows.terminal import Terminal
 
-    print_preview(Console(), preview(study))
+    print_preview(Terminal(), preview(study))
     return 0
 
 
@@ -277,13 +274,12 @@ def _run_flow(family: Family, study: Any, retry_failed: bool, verbose: bool) -> 
 
 def _tell(state: Any, data: Any) -> int:
     """Print how a flow ended; return the exit code."""
-    from rich.console import Console
-
     from flows.publish import Summary
     from flows.report import print_summary
+    from flows.terminal import Terminal
 
     if isinstance(data, dict):
-        print_summary(Console(), Summary(**data))
+        print_summary(Terminal(), Summary(**data))
     return exit_code(state)
 
 

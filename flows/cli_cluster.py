@@ -75,10 +75,9 @@ def _status(
     set_
         The settings with which it was submitted.
     """
-    from rich.console import Console
-
     from flows.report import print_facts
     from flows.submit_status import status_of
+    from flows.terminal import Terminal
 
     seen = status_of(_root(study, set_), _slurm())
     facts = {
@@ -89,7 +88,7 @@ def _status(
         **({"waits for": ", ".join(seen.reasons)} if seen.reasons else {}),
         "events": "\n".join(seen.events),
     }
-    print_facts(Console(), str(seen.root), facts)
+    print_facts(Terminal(), str(seen.root), facts)
     if seen.complaint:
         print(seen.complaint, file=sys.stderr)
     return int(seen.stage in ("incomplete", "cancelled", "stopped"))

@@ -127,8 +127,6 @@ def _query(
     version
         Version of the model; default the newest.
     """
-    from rich.console import Console
-
     from flows.figures.files import require_suffix
     from flows.report_rom import print_answer
     from flows.rom_models import find_any
@@ -142,6 +140,7 @@ def _query(
         require_drawable,
         write_answer,
     )
+    from flows.terminal import Terminal
 
     given, what = parse_mu(mu), parse_select(select)
     for path, suffix in ((output, ".npz"), (picture, ".png")):
@@ -162,7 +161,7 @@ def _query(
     if json_:
         print(json.dumps(answer_json(found, answer, given), allow_nan=False))
     else:
-        print_answer(Console(), found, answer, files)
+        print_answer(Terminal(), found, answer, files)
     return 0
 
 
@@ -239,12 +238,11 @@ def _compare(
     version
         Version of the model; default the newest.
     """
-    from rich.console import Console
-
     from flows.report_rom import print_comparison
     from flows.rom_compare import compare_fresh, compare_held_out, comparison_json
     from flows.rom_models import find_model
     from flows.rom_query import parse_mu
+    from flows.terminal import Terminal
     from infra.errors import UserError
 
     if held_out and mu:
@@ -261,7 +259,7 @@ def _compare(
     if json_:
         print(json.dumps(comparison_json(compared), allow_nan=False))
     else:
-        print_comparison(Console(), compared)
+        print_comparison(Terminal(), compared)
     return 0
 
 
@@ -277,14 +275,13 @@ def _worth(model: str, *, models: Path = _MODELS, version: int | None = None) ->
     version
         Version of the model; default the newest.
     """
-    from rich.console import Console
-
     from flows.report_rom import print_worth
     from flows.rom_models import find_model
     from flows.rom_worth import worth_of
+    from flows.terminal import Terminal
 
     found = find_model(model, models, version)
-    print_worth(Console(), found, worth_of(found))
+    print_worth(Terminal(), found, worth_of(found))
     return 0
 
 
@@ -296,30 +293,27 @@ def _models(*, models: Path = _MODELS) -> int:
     models
         Folder of the registry.
     """
-    from rich.console import Console
-
     from flows.report_rom import print_models
+    from flows.terminal import Terminal
 
-    print_models(Console(), models)
+    print_models(Terminal(), models)
     return 0
 
 
 def _show(rom: Any) -> int:
-    from rich.console import Console
-
     from flows.report_rom import print_rom
+    from flows.terminal import Terminal
 
-    print_rom(Console(), rom)
+    print_rom(Terminal(), rom)
     return 0
 
 
 def _tell(state: Any, data: Any) -> int:
     """Print how a build ended; return the exit code."""
-    from rich.console import Console
-
     from flows.report_rom import print_rom_summary
     from flows.rom_publish import RomSummary
+    from flows.terminal import Terminal
 
     if isinstance(data, dict):
-        print_rom_summary(Console(), RomSummary(**data))
+        print_rom_summary(Terminal(), RomSummary(**data))
     return exit_code(state)

@@ -92,9 +92,9 @@ def _list(*, keys: Path = _KEYS) -> int:
     keys
         File of keys.
     """
-    from rich.console import Console
     from rich.table import Table
 
+    from flows.terminal import Terminal
     from rom.service.keys import KeyStore
 
     records = KeyStore(keys).records()
@@ -106,7 +106,7 @@ def _list(*, keys: Path = _KEYS) -> int:
         table.add_column(head)
     for record in records:
         table.add_row(record.id, record.name, ", ".join(record.scopes), record.created)
-    Console().print(table)
+    Terminal().print(table)
     return 0
 
 

@@ -38,11 +38,10 @@ def build_structure_command(
 
     study = with_structure_settings(load_structure_study(source), settings)
     if dry_run:
-        from rich.console import Console
-
         from flows.report_structures import print_structure
+        from flows.terminal import Terminal
 
-        print_structure(Console(), study)
+        print_structure(Terminal(), study)
         return 0
     from flows.slurm_profile import load_profile
     from flows.structure_design import structure_design
@@ -107,11 +106,10 @@ def _enrich(
 
 def _tell(state: Any, data: Any) -> int:
     """Print how it ended; return the exit code."""
-    from rich.console import Console
-
     from flows.report_structures import print_structure_summary
     from flows.structure_summary import StructureSummary
+    from flows.terminal import Terminal
 
     if isinstance(data, dict):
-        print_structure_summary(Console(), StructureSummary(**data))
+        print_structure_summary(Terminal(), StructureSummary(**data))
     return exit_code(state)

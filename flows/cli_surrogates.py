@@ -93,13 +93,12 @@ def _predict(
     picture
         PNG file that receives the fields at the last time.
     """
-    from rich.console import Console
-
     from flows.predict import predict
     from flows.report_surrogates import print_prediction
+    from flows.terminal import Terminal
 
     found = predict(model, mu, time, start=start, output=output, picture=picture)
-    print_prediction(Console(), found, [path for path in (output, picture) if path])
+    print_prediction(Terminal(), found, [path for path in (output, picture) if path])
     return 0
 
 
@@ -132,21 +131,19 @@ def _replay(run: Path, *, output: Path | None = None) -> int:
 
 
 def _show_training(training: Any) -> int:
-    from rich.console import Console
-
     from flows.report_surrogates import print_training
+    from flows.terminal import Terminal
 
-    print_training(Console(), training)
+    print_training(Terminal(), training)
     return 0
 
 
 def _tell(state: Any, data: Any) -> int:
     """Print how a training ended; return the exit code."""
-    from rich.console import Console
-
     from flows.publish_model import ModelSummary
     from flows.report_surrogates import print_model_summary
+    from flows.terminal import Terminal
 
     if isinstance(data, dict):
-        print_model_summary(Console(), ModelSummary(**data))
+        print_model_summary(Terminal(), ModelSummary(**data))
     return exit_code(state)

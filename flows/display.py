@@ -4,7 +4,6 @@ import sys
 from types import TracebackType
 from typing import Self, final
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +15,7 @@ from rich.progress import (
 )
 
 from flows import progress
+from flows.terminal import Terminal
 
 __all__ = ["Display"]
 
@@ -31,7 +31,7 @@ class Display:
     """
 
     def __init__(self, total: int, unit: str = "frames") -> None:
-        console = Console(file=sys.stderr)
+        console = Terminal(file=sys.stderr)
         self._bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),

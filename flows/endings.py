@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Never, Self
+from typing import Any, Never, Self, TextIO
 
 __all__ = [
     "NOBODY_READS",
@@ -27,6 +27,8 @@ NOBODY_READS = 128 + signal.SIGPIPE
 
 def nobody_reads() -> bool:
     """Return whether standard output is a pipe whose reader has gone."""
+    if sys.stdout is None:  # it was closed when the command was started
+        return False
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -34,18 +36,27 @@ def nobody_reads() -> bool:
 
 def flushed(code: int) -> int:
     """Print what is left to print; return the code, or `NOBODY_READS` if that is not possible."""
+    if sys.stdout is None:
+        return code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would complain about the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop(sys.stdout)
         return code or NOBODY_READS
     return code
 
 
+def _drop(stream: TextIO) -> None:
+    """Send what is left of an output nowhere: Python would complain about it when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def say(message: str, code: int) -> int:
     """Print a message to standard error; return the code."""
-    print(message, file=sys.stderr)
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except OSError:  # nobody reads, or the terminal has gone
+        _drop(sys.stderr)
     return code
 
 
@@ -84,7 +95,7 @@ class Interrupts:
 
 @contextmanager
 def orderly_end(goes_on: str) -> Iterator[None]:
-    """Unwind at SIGTERM too, so that the server ends and people are told.
+    """Unwind at SIGTERM, and when the terminal goes, so that the server ends and people are told.
 
     Parameters
     ----------
@@ -94,8 +105,12 @@ def orderly_end(goes_on: str) -> Iterator[None]:
     def end(number: int, _frame: object) -> Never:
         raise SystemExit(say(f"Terminated: {goes_on}", 128 + number))
 
-    previous = signal.signal(signal.SIGTERM, end)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import cast
 
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from flows.figures import (
     FieldName,
@@ -16,6 +15,7 @@ from flows.figures import (
     transient_figure,
 )
 from flows.report import print_dataset
+from flows.terminal import Terminal
 from infra.catalog import Catalog
 from infra.catalog_entry import CatalogEntry
 from infra.errors import UserError
@@ -44,7 +44,7 @@ def show_dataset(
     store, root, entry = find_dataset(dataset, catalog)
     if not len(store.times):
         _refuse_time(store, frame, animation)
-    console = Console()
+    console = Terminal()
     print_dataset(console, store, entry)
     committed = sorted(store.committed())
     if not committed:

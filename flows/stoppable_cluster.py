@@ -8,7 +8,7 @@ from typing import final
 
 from infra.cluster import Cluster, JobResult
 from infra.cluster.launcher import Launcher
-from infra.cluster.local import error_tail, started
+from infra.cluster.local import error_tail, started, told_code
 from infra.errors import storage_errors
 
 __all__ = ["StoppableCluster"]
@@ -52,7 +52,8 @@ class StoppableCluster(Cluster):
         command = self.launcher.command(module, ranks)
         with started(command, log, hide_allocation=self.launcher.hide_allocation) as job:
             code = self._wait(job)
-        return JobResult(code, error_tail(log), final=code != 0 and self.stop.exists())
+        errors, final = error_tail(log), code != 0 and self.stop.exists()
+        return JobResult(told_code(code, errors), errors, final=final)
 
     def _wait(self, job: "subprocess.Popen[bytes]") -> int:
         while True:

@@ -12,7 +12,6 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
-from rich.console import Console
 
 from flows.chunks import INCOMPLETE, REFUSED, STORAGE
 from flows.messages import message_of
@@ -23,6 +22,7 @@ from flows.structure_publish import publish_structure
 from flows.structure_runs import missing_runs
 from flows.structure_study import StructureStudy, load_structure_study
 from flows.structure_summary import StructureSummary
+from flows.terminal import Terminal
 from infra.errors import RomflowError
 from rom.registry import Registry
 
@@ -70,7 +70,7 @@ def ended(work: Callable[[], State[dict[str, Any]]]) -> State[dict[str, Any]]:
 
 def teller() -> Tell:
     """Return what tells lines to the terminal and to Prefect's log."""
-    console, logger = Console(file=sys.stderr), get_run_logger()
+    console, logger = Terminal(file=sys.stderr), get_run_logger()
 
     def tell(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

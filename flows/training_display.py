@@ -4,12 +4,13 @@ import sys
 from types import TracebackType
 from typing import Self, final
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from flows import progress
+from flows.terminal import Terminal
 from flows.training_progress import Lessons
 
 __all__ = ["TrainingDisplay"]
@@ -25,7 +26,7 @@ class TrainingDisplay:
     """
 
     def __init__(self, frames: int) -> None:
-        self._console = Console(file=sys.stderr)
+        self._console = Terminal(file=sys.stderr)
         head = TextColumn("[bold]{task.description}")
         self._bars = Progress(head, BarColumn(bar_width=30), TextColumn("{task.fields[done]}"))
         self._simulations = self._bars.add_task("simulations", total=frames, done="")

@@ -54,12 +54,12 @@ def run_job(
     tell_crashes(all_threads=False)
     if options.lifeline:
         die_with_parent()
-    from solvers.backend import MPI  # heavy: only once the arguments are known to be right
-
-    comm = MPI.COMM_WORLD
-    if options.lifeline and comm.rank == 0:
-        end_with_standard_input()
     try:
+        from solvers.backend import MPI  # heavy: only once the arguments are known to be right
+
+        comm = MPI.COMM_WORLD
+        if options.lifeline and comm.rank == 0:
+            end_with_standard_input()
         return _code(compute, options.job, comm)
     except BaseException:
         # One rank is lost: the others would wait for it for ever.
@@ -67,7 +67,9 @@ def run_job(
         sys.stderr.flush()
         for stream in (1, 2):
             wait_until_read(stream, _LAST_WORDS)
-        comm.Abort(1)
+        mpi = sys.modules.get("mpi4py.MPI")
+        if mpi is not None and mpi.Is_initialized():
+            mpi.COMM_WORLD.Abort(1)
         raise
 
 

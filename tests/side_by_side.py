@@ -18,7 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # The longest first, so that both processes end at about the same time; other folders follow.
 LONGEST = ("flows", "slurm", "solvers", "rom", "infra", "surrogates")
-NO_TESTS = 5  # pytest's own code: none was chosen by the arguments
+# Pytest's own codes: it was interrupted, and no test was chosen by the arguments.
+INTERRUPTED, NO_TESTS = 2, 5
 
 
 @dataclass(frozen=True)
@@ -41,34 +42,50 @@ class Group:
 
 def main(arguments: list[str]) -> int:
     """Run all groups; return 0 only if all of them succeed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if any(argument.startswith("tests") for argument in arguments):
+        print("expected options of pytest, received a path: run pytest itself", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         groups = _groups(Path(folder))
-        return _verdict(groups, _codes(groups, arguments))
+        runs = Runs(arguments)
+        # A terminal's Ctrl-C comes to all processes, SIGTERM to this one.
+        signal.signal(signal.SIGINT, lambda *_: runs.stop())
+        signal.signal(signal.SIGTERM, lambda *_: runs.stop(signal.SIGINT))
+        with ThreadPoolExecutor(2) as pool:
+            return _verdict(groups, list(pool.map(runs.run, groups)))
 
 
-def _codes(groups: list[Group], arguments: list[str]) -> list[int]:
-    """Run groups, two at a time; return their exit codes."""
-    running, stopped = set[subprocess.Popen[bytes]](), threading.Event()
+class Runs:
+    """Runs of groups; once they are stopped no other begins."""
 
-    def run(group: Group) -> int:
-        if stopped.is_set():
-            return NO_TESTS
-        begin, process = time.monotonic(), group.start(arguments)
-        running.add(process)
+    def __init__(self, arguments: list[str]) -> None:
+        self._arguments = arguments
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+        self._lock = threading.RLock()  # the handler of a signal may come amid the others
+
+    def run(self, group: Group) -> int:
+        """Run a group to its end, show what it printed, and return its exit code."""
+        with self._lock:
+            if self._stopped:
+                return INTERRUPTED
+            begin, process = time.monotonic(), group.start(self._arguments)
+            self._running.add(process)
         code = process.wait()
-        running.discard(process)
+        with self._lock:
+            self._running.discard(process)
         minutes = (time.monotonic() - begin) / 60.0
         print(f"{group.text()}{group.name}: {minutes:.1f} min, exit code {code}\n", flush=True)
         return code
 
-    with ThreadPoolExecutor(2) as pool:
-        try:
-            return list(pool.map(run, groups))
-        finally:  # also of a run that was interrupted people want to see how far it came
-            stopped.set()
-            for process in tuple(running):
-                process.terminate()
+    def stop(self, number: int | None = None) -> None:
+        """Let those that run end, with their fixtures; the second time, kill them."""
+        with self._lock:
+            number = signal.SIGKILL if self._stopped else number
+            self._stopped = True
+            for process in self._running:
+                if number is not None:
+                    process.send_signal(number)
 
 
 def _groups(folder: Path) -> list[Group]:
@@ -86,6 +103,8 @@ def _verdict(groups: list[Group], codes: list[int]) -> int:
     """Show the ends of what the failed groups printed; return the first failure's code, or 0."""
     failed = {g: c for g, c in zip(groups, codes, strict=True) if c not in (0, NO_TESTS)}
     for group, code in failed.items():
+        if not group.output.exists():  # it was not begun
+            continue
         print(f"\n{group.name} failed with exit code {code}:")
         print("\n".join(group.text().splitlines()[-25:]), flush=True)
     if all(code == NO_TESTS for code in codes):

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 from infra.cluster.journal import Journal
-from infra.cluster.local import error_tail, started
+from infra.cluster.local import error_tail, started, told_code
 from infra.cluster.work import (
     BOUNDARIES,
     End,
@@ -101,7 +101,7 @@ class _Element:
             end = read_end(self._work.end(self._number, place))
             if end is None or end.restart != self._restart - 1:
                 continue  # the last start did not come so far
-            asked |= end.how in ("closed", "terminated")
+            asked |= end.how != "ended"
             if end.crashed:  # the new start hides it from the submitter
                 crashed = True
                 text = f"chunk {item.log.stem} crashed before its job was requeued; again"
@@ -151,7 +151,8 @@ class _Element:
                 waiting = threading.Thread(target=self._wait, args=(job,), daemon=True)
                 waiting.start()
                 self._until_end(item, job)
-            code, errors = job.returncode, error_tail(item.log)
+            errors = error_tail(item.log)
+            code = told_code(job.returncode, errors)
         return End(
             how=self._how(code) if reached else "unreached",
             code=code,

@@ -15,7 +15,7 @@ from infra.cluster.job import Cluster, JobResult
 from infra.cluster.launcher import LIFELINE, Launcher
 from infra.errors import storage_errors
 
-__all__ = ["LocalCluster", "error_tail", "kill_jobs", "started"]
+__all__ = ["LocalCluster", "error_tail", "kill_jobs", "started", "told_code"]
 
 # Libraries with threads of their own would fight with the MPI ranks for the cores.
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -52,7 +52,8 @@ class LocalCluster(Cluster):
         command = self.launcher.command(module, ranks)
         with started(command, log, hide_allocation=self.launcher.hide_allocation) as job:
             code = _wait(job)
-        return JobResult(code, error_tail(log))
+        errors = error_tail(log)
+        return JobResult(told_code(code, errors), errors)
 
 
 @contextmanager
@@ -84,6 +85,20 @@ def started(
         )
         with job:
             yield job
+
+
+def told_code(code: int, errors: str) -> int:
+    """Return a job's exit code, with 128 added if it is the number of a signal.
+
+    When a rank dies of a signal, MPI's launcher ends with its number: 2 and 3 are those of SIGINT
+    and SIGQUIT, and codes with which our programs refuse something, but never without a word.
+
+    Parameters
+    ----------
+    code : how the job ended
+    errors : what it wrote to standard error
+    """
+    return code + 128 if code in (2, 3) and not errors.strip() else code
 
 
 def error_tail(log: Path) -> str:

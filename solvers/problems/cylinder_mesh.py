@@ -44,8 +44,9 @@ def channel_mesh(size: float, far_size: float) -> ReferenceMesh:
 
 @contextmanager
 def _session(gmsh: Any) -> Iterator[None]:
-    with signals_kept():  # gmsh's own PETSc sets them to their defaults
-        gmsh.initialize(interruptible=False)
+    with signals_kept():  # its own PETSc sets them to their defaults when it goes,
+        with signals_kept():  # and before takes them for itself
+            gmsh.initialize(interruptible=False)
         try:
             yield
         finally:

@@ -276,10 +276,13 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(
 
 @pytest.mark.server
 @pytest.mark.mpi
-def test_a_terminated_run_leaves_no_process(served: Any, until: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_run_leaves_no_process(
+    served: Any, until: Any, number: signal.Signals
+) -> None:
     """Also with retries: a job that is ended with its flow has not crashed."""
     run = served.run(slow=True, run={"ranks": 2, "chunk_size": 1, "workers": 2, "retries": 5})
     until(lambda: len(served.jobs()) >= 6 or run.poll() is not None, "two jobs")
-    run.send_signal(signal.SIGTERM)
-    assert_told(served.wait(run), 143, "Terminated: committed samples are kept")
+    run.send_signal(number)
+    assert_told(served.wait(run), 128 + number, "Terminated: committed samples are kept")
     assert served.jobs() == []

@@ -87,10 +87,22 @@ def test_a_study_is_meant_though_a_folder_bears_its_name(
     assert f"{Path('datasets/poisson-demo')}: expected" in capsys.readouterr().err
 
 
-def test_a_reader_of_the_scripts_that_has_seen_enough_is_no_error(site: Path) -> None:
-    words = ["submit", "poisson-demo", "--dry-run"]
-    done = _read_by_nobody([sys.executable, "-m", "flows.cli", *words], site)
+@pytest.mark.parametrize(
+    "words", ["submit poisson-demo --dry-run", "run generate-ns-data --dry-run", "studies"]
+)
+def test_a_reader_that_has_seen_enough_is_no_error(site: Path, words: str) -> None:
+    done = _read_by_nobody([sys.executable, "-m", "flows.cli", *words.split()], site)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>&1 | true"])
+def test_a_mistake_has_its_code_though_nobody_can_be_told(site: Path, closed: str) -> None:
+    command = f"set -o pipefail; {sys.executable} -m flows.cli status nowhere {closed}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=site, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
 
 
 def _read_by_nobody(command: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":

@@ -92,6 +92,12 @@ def ranks(folder: Path) -> list[int]:
 
 
 @pytest.mark.mpi
+def test_a_signals_number_is_not_taken_for_a_code_of_the_job(folder: Path) -> None:
+    (folder / "quit.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGQUIT)\n")
+    assert LocalCluster().run(["quit"], 1, folder / "job.log").code == 128 + signal.SIGQUIT
+
+
+@pytest.mark.mpi
 @pytest.mark.parametrize("code", [0, 3])
 def test_a_job_returns_its_exit_code_and_errors_and_appends_its_output(
     folder: Path, code: int

@@ -30,6 +30,14 @@ sys.exit(main(sys.argv[1:]))
 LOST_PROCESS = LOST_RANK.replace(
     'raise RuntimeError("rank 1 is lost")', "import ctypes; ctypes.string_at(0)"
 )
+# A rank on which DOLFINx cannot be loaded, when MPI has been started.
+LOST_LIBRARY = """
+import os, sys
+from solvers.__main__ import main
+if os.environ["PMI_RANK"] == "1":
+    sys.modules["dolfinx"] = None
+sys.exit(main(sys.argv[1:]))
+"""
 # Whoever reads has gone, when PETSc has been started.
 BROKEN_PIPE = """
 import os
@@ -164,6 +172,7 @@ def test_an_unknown_solver_option_is_wrong_input_on_all_ranks(study: Any, lab: A
     [
         (LOST_RANK, ["Traceback", "RuntimeError: rank 1 is lost"]),
         (LOST_PROCESS, ["Segmentation fault", "in crash"]),
+        (LOST_LIBRARY, ["Traceback", "import of dolfinx halted"]),
     ],
 )
 def test_a_crash_of_one_rank_ends_the_others(study: Any, script: str, said: list[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from dataclasses import replace
 
+import gmsh
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -236,12 +237,19 @@ def test_quality_is_given_for_each_cell() -> None:
     np.testing.assert_allclose(cell_quality(points, cells), np.full(12, np.sqrt(3) / 2))
 
 
-def test_gmsh_leaves_what_the_process_does_at_signals() -> None:
+def test_gmsh_leaves_what_the_process_does_at_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[int] = []
+    generate = gmsh.model.mesh.generate
+
+    def disturbed(dimension: int) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        generate(dimension)
+
+    monkeypatch.setattr(gmsh.model.mesh, "generate", disturbed)
     before = signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
     try:
         channel_mesh(0.05, 0.2)
         os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert heard == [signal.SIGTERM]
+    assert heard == [signal.SIGTERM] * 2

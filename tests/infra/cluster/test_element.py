@@ -14,7 +14,7 @@ import pytest
 from infra.cluster.element import SCRATCH, UNFINISHED
 from infra.cluster.journal import Journal
 from infra.cluster.launcher import Launcher
-from infra.cluster.work import End, Work, WorkItem, read_end, write_work
+from infra.cluster.work import End, Work, WorkItem, read_end, write_end, write_work
 
 DEADLINE = 60.0
 # Commits samples as fast as its folder allows it: a sample is done when its file is there.
@@ -204,6 +204,16 @@ def test_a_crash_before_a_requeue_is_told(site: Site) -> None:
     assert (crashed["event"], crashed["chunk"]) == ("crashed", "0")
     assert "chunk 0 crashed before its job was requeued; again" in crashed["text"]
     assert "was requeued: it had ended with a crash" in requeued["text"]
+
+
+def test_a_job_that_was_asked_to_go_between_two_chunks_is_told_so(site: Site) -> None:
+    work = site.write(("0", "0"), ("0", "0"))
+    for item, (how, code) in enumerate([("ended", 0), ("unreached", -1)]):
+        end = {"how": how, "code": code, "errors": "", "job": 7, "host": "n1", "restart": 0}
+        write_end(work.end(1, item), End.model_validate({**end, "started": 0.0, "seconds": 1.0}))
+    assert site.start(restart=1).wait(DEADLINE) == 0
+    (requeued,) = Journal(site.folder / "events.jsonl").read()
+    assert "was requeued: it had been asked to go" in requeued["text"]
 
 
 def test_what_an_earlier_start_met_is_not_told_of_the_last_one(site: Site) -> None:
