@@ -71,6 +71,9 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
     store = open_store(root)
     last = submission.rounds[-1]
     complaint, stage, jobs = submission.complaint, str(submission.stage), tuple(last.jobs())
+    committed = len(store.committed())
+    if stage == "incomplete" and committed == len(store.samples):
+        stage, complaint = "done", ""  # a run without Slurm has completed it since
     slurm, names = slurm or Slurm(), unnumbered_names(paths, submission)
     try:
         queue = slurm.queue(jobs)
@@ -92,7 +95,7 @@ def status_of(root: Path, slurm: Slurm | None = None) -> Status:
         root=root,
         stage=stage,
         samples=len(store.samples),
-        committed=len(store.committed()),
+        committed=committed,
         failed=len(store.failures()),
         round=last.number,
         chunks=_chunks(paths, submission, queue),

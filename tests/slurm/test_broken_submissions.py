@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from flows.plan import prepare
 from flows.study import Study, load_study
 from flows.submit import cancel, dry_run_scripts, require_idle, submit
 from flows.submit_finish import finish
 from flows.submit_state import Submission, SubmissionPaths, read_submission
 from flows.submit_status import status_of
+from infra.cluster import LocalCluster
 from infra.cluster.profile import Profile
 from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_commands import Slurm
@@ -151,6 +153,18 @@ def test_what_a_cancellation_without_an_answer_left_is_ended_by_the_next_submiss
     (site.bin / "away").unlink()
     made = site.submit()
     assert site.living() == sorted(made.rounds[-1].jobs()) == [4, 5, 6]
+
+
+@pytest.mark.mpi
+def test_an_incomplete_study_that_was_completed_without_slurm_is_done(site: Site) -> None:
+    made = site.submit(samples=2)
+    ended = {"stage": "incomplete", "complaint": "expected 2 samples, committed 1"}
+    site.paths.save(made.model_copy(update=ended))
+    for chunk in prepare(site.study(2)).chunks:
+        assert status_of(site.paths.root, site.slurm).stage == "incomplete"
+        assert LocalCluster().run(["solvers", str(chunk.job)], 1, chunk.log).code == 0
+    seen = status_of(site.paths.root, site.slurm)
+    assert (seen.stage, seen.committed, seen.complaint) == ("done", 2, "")
 
 
 def test_the_last_job_of_another_submission_does_nothing(site: Site) -> None:
