@@ -1,8 +1,8 @@
 """The command line: ``romflow run``, ``studies``, ``show``, ``doctor``, ``up``, ``down``.
 
 Exit codes: 0 all is done; 1 the dataset is incomplete, or something needed is missing; 2 the
-input is wrong; 3 the storage cannot be used; 130 interrupted, 141 nobody reads what is printed,
-143 terminated.
+input is wrong; 3 the storage cannot be used; 129 the terminal has gone, 130 interrupted, 141 nobody
+reads what is printed, 143 terminated.
 """
 
 import sys

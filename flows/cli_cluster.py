@@ -90,7 +90,7 @@ def _status(
     }
     print_facts(Terminal(), str(seen.root), facts)
     if seen.complaint:
-        print(seen.complaint, file=sys.stderr)
+        say(seen.complaint, 0)
     return int(seen.stage in ("incomplete", "cancelled", "stopped"))
 
 

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Never, Self, TextIO
+from typing import IO, Any, Never, Self
 
 __all__ = [
     "NOBODY_READS",
     "Interrupts",
+    "drop",
     "exit_code",
     "flushed",
     "nobody_reads",
@@ -41,22 +42,24 @@ def flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop(sys.stdout)
+        drop(sys.stdout)
         return code or NOBODY_READS
     return code
 
 
-def _drop(stream: TextIO) -> None:
+def drop(stream: IO[str]) -> None:
     """Send what is left of an output nowhere: Python would complain about it when it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(message: str, code: int) -> int:
     """Print a message to standard error; return the code."""
+    if sys.stderr is None:  # it was closed; print would take standard output instead
+        return code
     try:
         print(message, file=sys.stderr, flush=True)
     except OSError:  # nobody reads, or the terminal has gone
-        _drop(sys.stderr)
+        drop(sys.stderr)
     return code
 
 

@@ -1,12 +1,11 @@
 """Where commands print: a console of rich that knows what a closed pipe means."""
 
-import os
 import sys
 from typing import final
 
 from rich.console import Console
 
-from flows.endings import NOBODY_READS
+from flows.endings import NOBODY_READS, drop
 
 __all__ = ["Terminal"]
 
@@ -21,7 +20,6 @@ class Terminal(Console):
     def on_broken_pipe(self) -> None:
         """Drop the rest; end the command if it was its output."""
         self.quiet = True
-        # Python would complain about the rest when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        drop(self.file)
         if self.file is not sys.stderr:
             raise SystemExit(NOBODY_READS)

@@ -95,7 +95,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(site: Path, words: str) -> No
     assert (done.returncode, done.stderr) == (141, "")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>&1 | true"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "2>&1 | true", "2>&- | true"])
 def test_a_mistake_has_its_code_though_nobody_can_be_told(site: Path, closed: str) -> None:
     command = f"set -o pipefail; {sys.executable} -m flows.cli status nowhere {closed}"
     done = subprocess.run(
