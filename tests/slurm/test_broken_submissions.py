@@ -4,13 +4,11 @@ The commands here keep a table of jobs in a file; the real Slurm is in the other
 """
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from flows.plan import prepare
-from flows.study import Study, load_study
+from flows.study import Study
 from flows.submit import cancel, dry_run_scripts, require_idle, submit
 from flows.submit_finish import finish
 from flows.submit_state import Submission, SubmissionPaths, read_submission
@@ -21,6 +19,7 @@ from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_commands import Slurm
 from infra.cluster.slurm_errors import SlurmError
 from infra.errors import UserError
+from tests.slurm.many_chunks import many_chunks
 
 PROFILE = Profile(name="mine", kind="slurm")
 # The table: number|name|state. `most` is how many jobs are taken; `away` lets scancel fail.
@@ -66,17 +65,7 @@ class Site:
         self.paths = SubmissionPaths(folder / "out" / "many")
 
     def study(self, samples: int = 1200) -> Study:
-        settings: dict[str, Any] = {
-            "name": "many",
-            "problem": {"name": "poisson", "settings": {"cells": 4}},
-            "sampling": {"method": "uniform", "samples": samples, "seed": 1},
-            "run": {"ranks": 1, "chunk_size": 1},
-            "output": str(self.folder / "out"),
-            "catalog": str(self.folder / "catalog"),
-        }
-        path = self.folder / "study.yaml"
-        path.write_text(yaml.safe_dump(settings))
-        return load_study(str(path))
+        return many_chunks(self.folder, samples)
 
     def submit(self, profile: Profile = PROFILE, samples: int = 1200) -> Submission:
         return submit(self.study(samples), profile, slurm=self.slurm)

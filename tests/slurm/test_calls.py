@@ -5,12 +5,10 @@ The commands here are small scripts that count their calls; the real Slurm is in
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from flows.study import Study, load_study
+from flows.study import Study
 from flows.submit import submit
 from flows.submit_finish import finish
 from flows.submit_state import SubmissionPaths, read_submission
@@ -19,6 +17,7 @@ from infra.cluster.profile import Profile
 from infra.cluster.rate import RateLimit
 from infra.cluster.slurm_commands import Slurm
 from solvers.chunk import ChunkJob
+from tests.slurm.many_chunks import many_chunks
 
 SAMPLES = 1200
 PROFILE = Profile(name="mine", kind="slurm")
@@ -55,19 +54,8 @@ class Site:
     def state(self, word: str) -> None:
         (self.bin / "state").write_text(word)
 
-    def study(self, **changes: Any) -> Study:
-        settings = {
-            "name": "many",
-            "problem": {"name": "poisson", "settings": {"cells": 4}},
-            "sampling": {"method": "uniform", "samples": SAMPLES, "seed": 1},
-            "run": {"ranks": 2, "chunk_size": 1},
-            "output": str(self.folder / "out"),
-            "catalog": str(self.folder / "catalog"),
-            **changes,
-        }
-        path = self.folder / "study.yaml"
-        path.write_text(yaml.safe_dump(settings))
-        return load_study(str(path))
+    def study(self, samples: int = SAMPLES) -> Study:
+        return many_chunks(self.folder, samples, ranks=2)
 
     def slurm(self) -> Slurm:
         return Slurm(limit=RateLimit(burst=1000), sleep=lambda _: None)
@@ -138,7 +126,7 @@ def test_a_restart_of_the_controller_is_told_that_no_command_has_met(site: Site)
 
 
 def test_what_chunks_met_in_two_rounds_is_not_counted_as_of_more_chunks(site: Site) -> None:
-    study = site.study(sampling={"method": "uniform", "samples": 4, "seed": 1})
+    study = site.study(4)
     submit(study, PROFILE, slurm=site.slurm())
     site.state("NODE_FAIL")
     paths = SubmissionPaths(study.dataset)
